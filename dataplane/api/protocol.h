@@ -1,0 +1,232 @@
+// The dataplane API on the wire: SOCK_SEQPACKET on dataplane.sock, one message a
+// packet. Numbers are in host byte order (same machine), addresses in network order.
+//
+// A message is a Header followed by `count` records of `record_size` bytes.
+// A receiver takes records that are longer than it knows (it ignores the tail) and
+// shorter ones (the rest reads as zero), so fields are only ever appended.
+// A reply carries the request's type and sequence. status != 0: the body is the
+// error sentence as text and nothing was changed by the record `failed`; records
+// before it stay applied. Lists come as several replies; all but the last have
+// kFlagMore. A file descriptor (SCM_RIGHTS) belongs to the message that carries it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "dataplane/api/net.h"
+
+namespace weir::api {
+
+inline constexpr uint32_t kMagic = 0x72696577;  // "weir"
+inline constexpr uint16_t kVersion = 1;
+inline constexpr size_t kMaxMessage = 60 * 1024;  // fits a default socket buffer
+inline constexpr uint16_t kFlagReply = 1;
+inline constexpr uint16_t kFlagMore = 2;
+
+enum class MessageType : uint16_t {
+  hello = 1,         // Hello -> Hello; must come first
+  status = 2,        // - -> DataplaneStatus
+  replay_begin = 3,  // Replay -> Replay: everything set from here on is marked with it
+  replay_end = 4,    // Replay -> Replay: sweeps ports and routes the generation did not name
+  port_set = 10,     // PortConfig (+ tap fd for kernel and host) -> PortState; idempotent by key
+  port_delete = 11,  // PortKey -> -; an unknown key is success
+  port_list = 12,    // - -> PortState...
+  route_set = 20,    // Route... -> -; idempotent by prefix
+  route_delete = 21, // Route (prefix only)... -> -; an unknown prefix is success
+  route_list = 22,   // - -> Route... (pods' host routes included)
+  route_lookup = 23, // RouteLookup -> Route: the longest match
+  worker_list = 30,  // - -> WorkerState...
+  drop_list = 31,    // PortKey (0 = whole node) -> DropCounter..., zero counters included
+  trace_start = 40,  // TraceFilter -> -; replaces a running trace
+  trace_read = 41,   // - -> TraceRecord... collected since the last read
+};
+
+struct Header {
+  uint32_t magic = kMagic;
+  uint16_t version = kVersion;
+  MessageType type{};
+  uint16_t flags = 0;
+  uint16_t record_size = 0;
+  uint32_t count = 0;
+  uint32_t sequence = 0;
+  int32_t status = 0;   // ErrorCode
+  uint32_t failed = 0;  // with status != 0: index of the record that failed
+};
+static_assert(sizeof(Header) == 28);
+
+struct Hello {
+  uint32_t pid = 0;
+  uint32_t reserved = 0;
+  uint64_t instance = 0;         // dataplane's: changes with every start
+  std::array<char, 32> name{};   // program, zero-terminated
+  std::array<char, 32> build{};  // version text
+};
+
+struct Replay {
+  uint64_t generation = 0;  // control's, never 0, never reused on one dataplane instance
+  uint32_t ports_swept = 0;
+  uint32_t routes_swept = 0;
+};
+
+struct DataplaneStatus {
+  uint64_t instance = 0;
+  uint64_t generation = 0;  // of the last completed replay, 0 = none yet
+  uint64_t uptime_ns = 0;
+  uint32_t pid = 0;
+  uint32_t workers = 0;
+  uint32_t ports = 0;
+  uint32_t routes = 0;
+  uint64_t tsc_hz = 0;
+  uint64_t table_bytes = 0;     // memory of route tables
+  uint64_t pending_reclaim = 0; // objects that wait for a grace period
+  uint8_t hugepages = 0;        // 1: memory comes from hugepages
+  std::array<uint8_t, 7> reserved{};
+};
+
+enum class PortKind : uint8_t { none = 0, kernel = 1, memif = 2, vhost_user = 3, host = 4, uplink = 5 };
+
+inline constexpr uint32_t kPortTrusted = 1;      // no source checks (host, trusted uplinks)
+inline constexpr uint32_t kPortUnsealed = 2;     // memif: takes regions that are not sealed
+inline constexpr size_t kMaxPortAddresses = 8;
+
+struct PortKey {
+  uint64_t key = 0;
+};
+
+struct PortConfig {
+  uint64_t key = 0;  // chosen by control, never 0, stable across restarts of both sides
+  PortKind kind = PortKind::none;
+  uint8_t address_count = 0;
+  uint16_t mtu = 0;  // L3 bytes, 68..65535; 1280 at least where an IPv6 address is leased
+  uint32_t flags = 0;
+  MacAddress mac;    // of the pod's side
+  std::array<uint8_t, 2> reserved{};
+  std::array<char, 64> name{};         // "namespace/pod" or any text; for people
+  std::array<char, 16> ifname{};       // interface name in the pod
+  std::array<char, 108> socket_path{}; // memif and vhost-user: absolute, in the run dir's pods/
+  IpAddress gateway4;  // answers ARP and echo with kGatewayMac; none = no IPv4
+  IpAddress gateway6;  // answers ND and echo (fe80::1 always answers too); none = no IPv6
+  std::array<IpAddress, kMaxPortAddresses> addresses{};  // the lease
+  // memif only; 0 = default
+  uint8_t memif_log2_ring = 0;  // 5..14, default 10
+  uint8_t memif_queues = 0;     // 1..16 per direction, default 1
+  uint16_t memif_buffer = 0;    // bytes, default 2048
+  uint32_t socket_mode = 0;     // permission bits of the socket, default 0660
+  uint32_t socket_uid = 0;      // owner, default root
+  uint32_t socket_gid = 0;
+  std::array<char, 24> secret{};  // memif: empty = none
+};
+
+struct PortCounters {
+  uint64_t rx_packets = 0;
+  uint64_t rx_bytes = 0;
+  uint64_t tx_packets = 0;
+  uint64_t tx_bytes = 0;
+  uint64_t drops = 0;  // packets received here that were dropped anywhere
+};
+
+enum class LinkState : uint8_t { down = 0, up = 1, quarantined = 2 };
+
+struct PortState {
+  PortConfig config;
+  uint32_t index = 0;   // dataplane's own number, reused after deletion
+  uint32_t worker = 0;  // that polls it
+  LinkState link = LinkState::down;
+  std::array<uint8_t, 7> reserved{};
+  PortCounters counters;
+  std::array<char, 64> detail{};     // why down or quarantined
+  std::array<char, 64> peer_name{};  // memif: the client's own name
+};
+
+enum class RouteKind : uint8_t {
+  none = 0,
+  blackhole = 1,    // dropped in silence
+  unreachable = 2,  // ICMP 3/1, ICMPv6 1/0 (RFC 792, RFC 4443)
+  port = 3,         // to the port with port_key, addressed to its pod MAC
+  gateway = 4,      // to the port whose lease holds `gateway`; re-resolved as ports come and go
+};
+
+// Set by control unless kRouteLease, which the dataplane derives from a port's lease.
+inline constexpr uint32_t kRouteLease = 1;
+inline constexpr uint32_t kRouteUnresolved = 2;  // reported: its gateway or port is not there
+
+struct Route {
+  IpPrefix prefix;
+  RouteKind kind = RouteKind::none;
+  std::array<uint8_t, 3> reserved{};
+  uint32_t flags = 0;
+  uint64_t port_key = 0;
+  IpAddress gateway;
+  uint32_t reserved2 = 0;
+};
+
+struct RouteLookup {
+  IpAddress address;
+  uint32_t reserved = 0;
+};
+
+inline constexpr size_t kMaxStages = 16;
+
+struct StageState {
+  std::array<char, 16> name{};
+  uint64_t packets = 0;
+  uint64_t vectors = 0;
+  uint64_t cycles = 0;
+};
+
+enum class WorkerMode : uint8_t { polling = 0, sleeping = 1 };
+
+struct WorkerState {
+  uint32_t index = 0;
+  uint32_t core = 0;
+  int32_t numa_node = -1;
+  uint32_t ports = 0;
+  WorkerMode mode = WorkerMode::polling;
+  uint8_t stage_count = 0;
+  std::array<uint8_t, 6> reserved{};
+  uint64_t sweeps = 0;
+  uint64_t vectors = 0;
+  uint64_t packets = 0;
+  uint64_t busy_cycles = 0;  // in sweeps that found packets
+  uint64_t sleeps = 0;
+  uint64_t handoffs = 0;     // packets passed to another worker's port
+  std::array<StageState, kMaxStages> stages{};
+};
+
+struct DropCounter {
+  std::array<char, 40> name{};  // "<stage>_<reason>"
+  std::array<char, 96> text{};
+  uint64_t packets = 0;
+};
+
+struct TraceFilter {
+  uint64_t port_key = 0;  // 0 = any
+  uint32_t packets = 0;   // stop after so many, 1..1000; 0 stops the trace
+  uint8_t drops_only = 0;
+  std::array<uint8_t, 3> reserved{};
+};
+
+// One step of one packet.
+struct TraceRecord {
+  uint64_t packet = 0;  // number of the packet in its worker's trace
+  uint64_t nanoseconds = 0;  // CLOCK_MONOTONIC
+  uint32_t worker = 0;
+  uint16_t step = 0;    // 0 = as received
+  uint16_t head_length = 0;
+  uint32_t length = 0;  // frame bytes
+  uint32_t reserved = 0;
+  uint64_t in_key = 0;
+  uint64_t out_key = 0;            // 0 = not decided yet
+  std::array<char, 16> stage{};
+  std::array<char, 40> verdict{};  // next stage, or the drop's name
+  std::array<uint8_t, 96> head{};  // the frame's first bytes after the step
+};
+
+template <class T>
+concept Record = std::is_trivially_copyable_v<T> && sizeof(T) % 4 == 0;
+
+static_assert(Record<PortConfig> && Record<PortState> && Record<Route> && Record<WorkerState>);
+
+}  // namespace weir::api

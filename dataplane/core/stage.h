@@ -1,0 +1,73 @@
+// What a packet stage is. A stage is a classifier: it looks at one packet, may
+// rewrite its snapshot, and says where the packet goes next. The loops, prefetch,
+// cycles and trace are in pipeline.h. One stage a file under dataplane/nodes/.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstdint>
+#include <string_view>
+
+#include "dataplane/core/packet.h"
+#include "dataplane/core/port.h"
+#include "dataplane/core/token_bucket.h"
+#include "dataplane/tables/adjacency.h"
+#include "dataplane/tables/fib.h"
+
+namespace weir::dataplane {
+
+// In pipeline order: a stage sends only to a later one, except icmp_error and local,
+// whose new packets start again at route.
+enum class Next : uint8_t {
+  parse,
+  source_check,
+  arp,
+  nd,
+  route,
+  local,
+  rewrite,
+  mtu,
+  icmp_error,
+  tx,
+  drop,
+  count
+};
+inline constexpr size_t kStageCount = static_cast<size_t>(Next::drop);
+inline constexpr std::array<std::string_view, static_cast<size_t>(Next::count)> kStageNames{
+    "parse", "source_check", "arp", "nd", "route", "local", "rewrite", "mtu", "icmp_error", "tx", "drop"};
+
+inline constexpr size_t kScratchSize = 1536;  // an ICMPv6 error's body, RFC 4443: 1280 in all
+
+// What a stage may use. One per worker; tables are shared and read only.
+struct StageContext {
+  const PortSlot* ports = nullptr;  // kMaxPorts slots
+  const Fib4* fib4 = nullptr;
+  const Fib6* fib6 = nullptr;
+  const Adjacencies* adjacencies = nullptr;
+  TokenBucket* icmp_buckets = nullptr;  // one a port
+  uint64_t now = 0;                     // TSC at the start of the vector
+  std::byte* scratch = nullptr;         // kScratchSize bytes for each packet of the vector
+  Segment* segments = nullptr;          // kMaxSegments for each packet, stages' own
+  Packet* packets = nullptr;            // the vector, to find a packet's index
+
+  // nullptr when the port is gone.
+  const PortInfo* port(uint16_t index) const noexcept {
+    return ports[index].info.load(std::memory_order_acquire);  // pairs with publication
+  }
+  size_t index_of(const Packet& packet) const noexcept {
+    return static_cast<size_t>(&packet - packets);
+  }
+};
+
+template <class S>
+concept Stage = requires(Packet& packet, StageContext& context) {
+  { S::kNext } -> std::convertible_to<Next>;  // the stage's own name in the graph
+  { S::classify(packet, context) } noexcept -> std::same_as<Next>;
+};
+
+inline Next drop(Packet& packet, Drop reason) noexcept {
+  packet.drop = reason;
+  return Next::drop;
+}
+
+}  // namespace weir::dataplane
