@@ -1,0 +1,56 @@
+// Blocking client of the dataplane API, every call under a deadline.
+// Threads: one at a time.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "dataplane/api/codec.h"
+
+namespace weir::api {
+
+class Client {
+ public:
+  // Connects and says hello. Error unavailable when nobody listens on `path`.
+  static Result<Client> connect(const std::string& path, std::string_view program,
+                                std::chrono::milliseconds timeout = std::chrono::seconds(5));
+
+  const Hello& peer() const noexcept { return peer_; }
+  int socket() const noexcept { return socket_.get(); }  // readable or hung up: the peer is gone
+
+  Result<DataplaneStatus> status();
+  Result<Replay> replay_begin(uint64_t generation);
+  Result<Replay> replay_end(uint64_t generation);
+  // `tap` is duplicated by the kernel and stays the caller's; -1 for kinds without one.
+  Result<PortState> port_set(const PortConfig& config, int tap = -1);
+  Status port_delete(uint64_t key);
+  Result<std::vector<PortState>> port_list();
+  Status route_set(std::span<const Route> routes);
+  Status route_delete(std::span<const Route> routes);
+  Result<std::vector<Route>> route_list();
+  Result<Route> route_lookup(const IpAddress& address);
+  Result<std::vector<WorkerState>> worker_list();
+  Result<std::vector<DropCounter>> drop_list(uint64_t port_key = 0);
+  Status trace_start(const TraceFilter& filter);
+  Result<std::vector<TraceRecord>> trace_read();
+
+ private:
+  Client(Fd socket, std::chrono::milliseconds timeout)
+      : socket_(std::move(socket)), timeout_(timeout) {}
+
+  // Sends one request, collects its replies (all but the last have kFlagMore).
+  Result<std::vector<Message>> call(Message request, std::span<const int> fds = {});
+  template <Record Reply>
+  Result<std::vector<Reply>> list(Message request, std::span<const int> fds = {});
+  template <Record Reply>
+  Result<Reply> one(Message request, std::span<const int> fds = {});
+  Status routes(MessageType type, std::span<const Route> routes);
+
+  Fd socket_;
+  std::chrono::milliseconds timeout_;
+  uint32_t sequence_ = 0;
+  Hello peer_;
+};
+
+}  // namespace weir::api
