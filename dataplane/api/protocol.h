@@ -30,7 +30,10 @@ enum class MessageType : uint16_t {
   status = 2,        // - -> DataplaneStatus
   replay_begin = 3,  // Replay -> Replay: everything set from here on is marked with it
   replay_end = 4,    // Replay -> Replay: sweeps ports and routes the generation did not name
-  port_set = 10,     // PortConfig (+ tap fd for kernel and host) -> PortState; idempotent by key
+  // PortConfig (+ tap fd for kernel and host) -> PortState; idempotent by key. Without a
+  // descriptor a known kernel or host port keeps the tap it has (an unknown one is
+  // refused with not_found: open the tap and set it again); with one it takes the new.
+  port_set = 10,
   port_delete = 11,  // PortKey -> -; an unknown key is success
   port_list = 12,    // - -> PortState...
   route_set = 20,    // Route... -> -; idempotent by prefix
