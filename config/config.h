@@ -1,0 +1,75 @@
+// weir.json: what an operator sets, for both daemons.
+//
+// Every key is optional. Unknown keys, wrong types and values that cannot work are
+// errors of code `config`, one sentence with the JSON path and the remedy.
+// Thread safety: load() may run on any thread; a Config is a plain value.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dataplane/api/error.h"
+#include "dataplane/api/net.h"
+
+namespace weir::config {
+
+enum class Hugepages : uint8_t {
+  automatic,  // used when there are enough, else ordinary pages
+  required,   // start fails without them
+  off,
+};
+
+struct DataplaneConfig {
+  std::vector<uint32_t> workers;  // cores, one worker each; never empty after load()
+  Hugepages hugepages = Hugepages::automatic;
+  uint32_t memory_mib = 256;          // for packet buffers and rings
+  std::string log_level = "info";     // trace, debug, info, warn, error, critical or off
+  std::vector<std::string> eal_args;  // passed to DPDK's EAL after weir's own
+};
+
+struct ControlConfig {
+  std::string log_level = "info";
+  std::string metrics = "127.0.0.1:9470";  // "IP:PORT" or "[IPv6]:PORT"; empty = not served
+};
+
+struct NetworkConfig {
+  std::string name = "weir";
+  std::vector<IpPrefix> pod_cidrs;  // never empty after load(); disjoint
+  uint16_t mtu = 1500;              // L3 bytes of pod interfaces
+  std::string host_interface = "weir0";
+  uint32_t socket_mode = 0660;  // permission bits of pod-facing sockets
+  std::string socket_group = "root";
+  gid_t socket_gid = 0;  // of socket_group
+};
+
+struct Config {
+  DataplaneConfig dataplane;
+  ControlConfig control;
+  NetworkConfig network;
+};
+
+struct LoadOptions {
+  // weir-control loads the same file but may be confined to other cores than the
+  // workers'; it clears this.
+  bool check_cores = true;
+};
+
+// Reads the file. `path` is what --config gave; empty means kDefaultConfigPath, which
+// may be missing (all defaults then). A path that was given must exist.
+Result<Config> load(const std::string& path, const LoadOptions& options = {});
+
+// The same for text; `origin` names it in errors.
+Result<Config> parse(std::string_view text, const std::string& origin,
+                     const LoadOptions& options = {});
+
+// "section.key" of everything load() takes, sections themselves left out.
+std::vector<std::string> known_keys();
+
+// Cores that this process may run on, ascending (sched_getaffinity).
+std::vector<uint32_t> usable_cores();
+
+}  // namespace weir::config

@@ -1,0 +1,31 @@
+// The one table of weir.json's keys: it drives parsing and the search for unknown
+// keys. Private to config/.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "config/config.h"
+
+namespace weir::config {
+
+using Json = nlohmann::json;
+
+struct Setting {
+  std::string_view section;
+  std::string_view name;
+  // Checks `value` and stores it; `path` is "section.name" for the error's text.
+  Status (*parse)(const Json& value, const std::string& path, Config& config);
+};
+
+std::span<const Setting> settings();
+
+// An error of code config: "<path> <complaint>".
+Status complain(const std::string& path, const std::string& complaint);
+
+// Fills in the defaults that depend on the machine and checks what needs more than one key.
+Status check_whole(Config& config, const LoadOptions& options);
+
+}  // namespace weir::config
