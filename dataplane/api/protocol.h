@@ -149,9 +149,11 @@ enum class RouteKind : uint8_t {
   unreachable = 2,  // ICMP 3/1, ICMPv6 1/0 (RFC 792, RFC 4443)
   port = 3,         // to the port with port_key, addressed to its pod MAC
   gateway = 4,      // to the port whose lease holds `gateway`; re-resolved as ports come and go
+  local = 5,        // reported only: a gateway address that the dataplane itself answers for
 };
 
-// Set by control unless kRouteLease, which the dataplane derives from a port's lease.
+// Set by control unless kRouteLease, which the dataplane derives from a port: /32 and
+// /128 for its leased addresses (kind port) and for its gateway addresses (kind local).
 inline constexpr uint32_t kRouteLease = 1;
 inline constexpr uint32_t kRouteUnresolved = 2;  // reported: its gateway or port is not there
 
@@ -160,7 +162,7 @@ struct Route {
   RouteKind kind = RouteKind::none;
   std::array<uint8_t, 3> reserved{};
   uint32_t flags = 0;
-  uint64_t port_key = 0;
+  uint64_t port_key = 0;  // reported for a resolved gateway route too: the port it leads to
   IpAddress gateway;
   uint32_t reserved2 = 0;
 };

@@ -1,0 +1,376 @@
+#include "dataplane/tables/route_table.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace weir::dataplane {
+
+namespace {
+
+IpPrefix host_prefix(const IpAddress& address) { return make_prefix(address, address.bits()); }
+
+template <class Table>
+typename Table::Key fib_key(const IpAddress& address) {
+  typename Table::Key key;
+  std::copy_n(address.bytes.begin(), key.size(), key.begin());
+  return key;
+}
+
+// The same address with all that is not part of it zeroed; false when it is none.
+bool normalize(IpAddress& address) {
+  if (!address.is_ip4() && !address.is_ip6()) return false;
+  const IpAddress clean = make_prefix(address, address.bits()).address;
+  const bool tail_is_zero = clean.bytes == address.bytes;
+  address = {.family = clean.family, .bytes = clean.bytes};
+  return tail_is_zero;
+}
+
+bool is_unicast(const IpAddress& address) {
+  if (address.is_ip4()) return address.bytes[0] != 0 && address.bytes[0] < 224;
+  return address.bytes[0] != 0xff && address.bytes != IpAddress{}.bytes;
+}
+
+}  // namespace
+
+size_t RouteTable::PrefixHash::operator()(const IpPrefix& prefix) const noexcept {
+  static_assert(sizeof(IpPrefix) == 3 * sizeof(uint64_t));
+  std::array<uint64_t, 3> words;
+  std::memcpy(words.data(), &prefix, sizeof prefix);
+  uint64_t hash = 0;
+  for (const uint64_t word : words) {
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15U;
+    hash ^= hash >> 32;
+  }
+  return hash;
+}
+
+// --- checks of what comes from outside
+
+Result<IpPrefix> RouteTable::checked_prefix(const IpPrefix& prefix) {
+  IpPrefix clean{.address = prefix.address, .length = prefix.length};
+  if (!normalize(clean.address) || clean.length > clean.address.bits()) {
+    return {ErrorCode::invalid_argument, "not an IPv4 or IPv6 prefix; write it like 10.0.0.0/8"};
+  }
+  const IpPrefix masked = make_prefix(clean.address, clean.length);
+  if (masked != clean) {
+    return {ErrorCode::invalid_argument, to_string(clean) +
+                                             " has bits set past its length; did you mean " +
+                                             to_string(masked) + "?"};
+  }
+  return clean;
+}
+
+Result<RouteTable::HopKey> RouteTable::checked_hop(const api::Route& route) {
+  HopKey key{.kind = route.kind};
+  switch (route.kind) {
+    case api::RouteKind::blackhole:
+    case api::RouteKind::unreachable: return key;
+    case api::RouteKind::port:
+      if (route.port_key == 0)
+        return {ErrorCode::invalid_argument, "a port route needs a port key that is not 0"};
+      key.port_key = route.port_key;
+      return key;
+    case api::RouteKind::gateway:
+      key.gateway = route.gateway;
+      if (!normalize(key.gateway) || !is_unicast(key.gateway)) {
+        return {ErrorCode::invalid_argument, "a gateway route needs a unicast gateway address"};
+      }
+      return key;
+    case api::RouteKind::none:
+    case api::RouteKind::local: break;
+  }
+  return {ErrorCode::invalid_argument,
+          "a route is set as blackhole, unreachable, to a port or via a gateway; kind " +
+              std::to_string(static_cast<unsigned>(route.kind)) + " is none of them"};
+}
+
+Result<RouteTable::PortEntry> RouteTable::checked_port(uint16_t index,
+                                                       const api::PortConfig& config) {
+  if (config.key == 0 || index >= kUsablePorts || config.address_count > api::kMaxPortAddresses) {
+    return {ErrorCode::invalid_argument,
+            "a port needs a key that is not 0, an index below 65520 and at most 8 addresses"};
+  }
+  PortEntry port{.index = index, .mac = config.mac};
+  for (size_t i = 0; i < config.address_count; ++i) {
+    IpAddress address = config.addresses[i];
+    if (!normalize(address) || !is_unicast(address)) {
+      return {ErrorCode::invalid_argument,
+              "a leased address is not a unicast IPv4 or IPv6 address"};
+    }
+    if (std::ranges::find(port.leases, address) == port.leases.end())
+      port.leases.push_back(address);
+  }
+  for (IpAddress address : {config.gateway4, config.gateway6}) {
+    if (address.is_none()) continue;
+    if (!normalize(address) || !is_unicast(address)) {
+      return {ErrorCode::invalid_argument,
+              "a port's gateway is not a unicast IPv4 or IPv6 address"};
+    }
+    if (std::ranges::find(port.leases, address) != port.leases.end()) {
+      return {ErrorCode::invalid_argument,
+              to_string(address) +
+                  " is both leased to the port and its gateway; lease another address"};
+    }
+    port.gateways.push_back(address);
+  }
+  return port;
+}
+
+Status RouteTable::check_free(uint64_t key, const PortEntry& port) const {
+  const auto conflict = [this](const IpAddress& address, const char* what) {
+    return Status(ErrorCode::exists, to_string(address) + " " + what);
+  };
+  for (const IpAddress& address : port.leases) {
+    const auto found = routes_.find(host_prefix(address));
+    if (found == routes_.end()) continue;
+    if (found->second.origin == Origin::gateway) {
+      return conflict(address, "is the gateway address of ports; lease another address");
+    }
+    if (found->second.origin == Origin::explicit_route) {
+      return conflict(address,
+                      "has a route of its own; delete that route before the address is leased");
+    }
+    if (lease_owner(address) != key) {
+      return conflict(address, "is leased to another port; delete that port first");
+    }
+  }
+  for (const IpAddress& address : port.gateways) {
+    const auto found = routes_.find(host_prefix(address));
+    if (found == routes_.end() || found->second.origin == Origin::gateway) continue;
+    return conflict(address,
+                    found->second.origin == Origin::lease
+                        ? "is leased to a port and cannot be a gateway; choose another gateway"
+                        : "has a route of its own; delete that route before it becomes a gateway");
+  }
+  return {};
+}
+
+// --- next hops
+
+uint64_t RouteTable::lease_owner(const IpAddress& address) const {
+  const auto found = routes_.find(host_prefix(address));
+  if (found == routes_.end() || found->second.origin != Origin::lease) return 0;
+  return found->second.hop->first.port_key;
+}
+
+Adjacency RouteTable::resolve(const HopKey& key) const {
+  switch (key.kind) {
+    case api::RouteKind::blackhole: return {.kind = AdjacencyKind::blackhole};
+    case api::RouteKind::unreachable: return {.kind = AdjacencyKind::unreachable};
+    case api::RouteKind::local: return {.kind = AdjacencyKind::local};
+    case api::RouteKind::none:
+    case api::RouteKind::port:
+    case api::RouteKind::gateway: break;
+  }
+  const uint64_t owner = key.kind == api::RouteKind::port ? key.port_key : lease_owner(key.gateway);
+  const auto port = ports_.find(owner);
+  if (port == ports_.end()) return {.kind = AdjacencyKind::unresolved};
+  return {.kind = AdjacencyKind::port, .port = port->second.index, .mac = port->second.mac};
+}
+
+// The one store that moves every route of this next hop.
+void RouteTable::refresh(const HopKey& key) {
+  const auto hop = hops_.find(key);
+  if (hop == hops_.end()) return;
+  const Adjacency adjacency = resolve(key);
+  if (adjacency.pack() == hop->second.now.pack()) return;
+  hop->second.now = adjacency;
+  adjacencies_.set(hop->second.index, adjacency);
+}
+
+void RouteTable::refresh_port(uint64_t key, const PortEntry& port) {
+  refresh({.kind = api::RouteKind::port, .port_key = key});
+  for (const IpAddress& address : port.leases) {
+    refresh({.kind = api::RouteKind::gateway, .gateway = address});
+  }
+}
+
+Result<RouteTable::HopNode*> RouteTable::acquire(const HopKey& key) {
+  auto found = hops_.find(key);
+  if (found == hops_.end()) {
+    const Adjacency adjacency = resolve(key);
+    const Result<uint32_t> index = adjacencies_.allocate(adjacency);
+    if (!index) return index.error();
+    found = hops_.emplace(key, Hop{.index = *index, .now = adjacency}).first;
+  }
+  ++found->second.routes;
+  return &*found;
+}
+
+// The word stays as it is: a worker that still holds the index forwards by the old route.
+void RouteTable::release(HopNode* hop) {
+  if (--hop->second.routes > 0) return;
+  adjacencies_.release(hop->second.index);
+  hops_.erase(hop->first);
+}
+
+// --- routes
+
+Status RouteTable::fib_set(const IpPrefix& prefix, uint32_t adjacency) {
+  if (prefix.address.is_ip4())
+    return fib4_.set(fib_key<Fib4>(prefix.address), prefix.length, adjacency);
+  return fib6_.set(fib_key<Fib6>(prefix.address), prefix.length, adjacency);
+}
+
+bool RouteTable::fib_erase(const IpPrefix& prefix) {
+  if (prefix.address.is_ip4()) return fib4_.erase(fib_key<Fib4>(prefix.address), prefix.length);
+  return fib6_.erase(fib_key<Fib6>(prefix.address), prefix.length);
+}
+
+// Adds or replaces. The old next hop is released last, so that no moment is without one.
+Status RouteTable::install(const IpPrefix& prefix, const HopKey& key, Origin origin) {
+  const auto found = routes_.find(prefix);
+  if (found != routes_.end() && found->second.hop->first == key) return {};
+  const Result<HopNode*> hop = acquire(key);
+  if (!hop) return hop.error();
+  if (Status status = fib_set(prefix, (*hop)->second.index); !status) {
+    release(*hop);
+    return status;
+  }
+  Entry& entry = routes_[prefix];
+  if (entry.hop != nullptr) release(entry.hop);
+  entry.hop = *hop;
+  entry.origin = origin;
+  return {};
+}
+
+Status RouteTable::set(const api::Route& route) {
+  const Result<IpPrefix> prefix = checked_prefix(route.prefix);
+  if (!prefix) return prefix.error();
+  const Result<HopKey> key = checked_hop(route);
+  if (!key) return key.error();
+  const auto found = routes_.find(*prefix);
+  if (found != routes_.end() && found->second.origin != Origin::explicit_route) {
+    return {ErrorCode::exists,
+            to_string(*prefix) +
+                (found->second.origin == Origin::lease ? " is the leased address of a port; "
+                                                       : " is the gateway address of ports; ") +
+                "choose another prefix"};
+  }
+  if (Status status = install(*prefix, *key, Origin::explicit_route); !status) return status;
+  routes_[*prefix].generation = generation_;
+  return {};
+}
+
+Status RouteTable::erase(const IpPrefix& prefix) {
+  const Result<IpPrefix> clean = checked_prefix(prefix);
+  if (!clean) return clean.error();
+  const auto found = routes_.find(*clean);
+  if (found == routes_.end() || found->second.origin != Origin::explicit_route) return {};
+  if (!fib_erase(*clean)) {
+    return {ErrorCode::no_memory, "the route table is full and " + to_string(*clean) +
+                                      " cannot be taken out now; try again in a moment"};
+  }
+  release(found->second.hop);
+  routes_.erase(found);
+  return {};
+}
+
+size_t RouteTable::sweep(uint64_t generation) {
+  std::vector<IpPrefix> stale;
+  for (const auto& [prefix, entry] : routes_) {
+    if (entry.origin == Origin::explicit_route && entry.generation != generation)
+      stale.push_back(prefix);
+  }
+  size_t swept = 0;
+  for (const IpPrefix& prefix : stale) swept += erase(prefix) ? 1 : 0;
+  return swept;
+}
+
+// --- ports
+
+Status RouteTable::adopt(const IpAddress& address, const HopKey& key, Origin origin) {
+  const IpPrefix prefix = host_prefix(address);
+  if (Status status = install(prefix, key, origin); !status) return status;
+  ++routes_[prefix].ports;
+  return {};
+}
+
+void RouteTable::drop(const IpAddress& address) {
+  const auto found = routes_.find(host_prefix(address));
+  if (--found->second.ports > 0) return;
+  // A forwarding table too full to take it out keeps naming the next hop, so that is
+  // kept as well (unresolved) rather than handed to another route.
+  if (fib_erase(found->first)) release(found->second.hop);
+  routes_.erase(found);
+}
+
+Status RouteTable::adopt_all(uint64_t key, const PortEntry& port) {
+  std::vector<IpAddress> done;
+  const auto adopt_each = [&](const std::vector<IpAddress>& addresses, const HopKey& hop,
+                              Origin origin) {
+    for (const IpAddress& address : addresses) {
+      if (Status status = adopt(address, hop, origin); !status) return status;
+      done.push_back(address);
+    }
+    return Status();
+  };
+  Status status =
+      adopt_each(port.leases, {.kind = api::RouteKind::port, .port_key = key}, Origin::lease);
+  if (status) status = adopt_each(port.gateways, {.kind = api::RouteKind::local}, Origin::gateway);
+  if (!status) std::ranges::for_each(done, [this](const IpAddress& address) { drop(address); });
+  return status;
+}
+
+void RouteTable::drop_all(const PortEntry& port) {
+  for (const IpAddress& address : port.leases) drop(address);
+  for (const IpAddress& address : port.gateways) drop(address);
+}
+
+Status RouteTable::port_set(uint16_t index, const api::PortConfig& config) {
+  const Result<PortEntry> port = checked_port(index, config);
+  if (!port) return port.error();
+  if (Status status = check_free(config.key, *port); !status) return status;
+  const auto old = ports_.extract(config.key);
+  ports_.emplace(config.key, *port);
+  if (Status status = adopt_all(config.key, *port); !status) {
+    ports_.erase(config.key);
+    if (!old.empty()) ports_.emplace(config.key, old.mapped());
+    return status;
+  }
+  refresh_port(config.key, *port);
+  if (!old.empty()) {
+    drop_all(old.mapped());
+    refresh_port(config.key, old.mapped());
+  }
+  return {};
+}
+
+void RouteTable::port_removed(uint64_t key) {
+  const auto old = ports_.extract(key);
+  if (old.empty()) return;
+  refresh_port(key, old.mapped());
+  drop_all(old.mapped());
+}
+
+// --- what is there
+
+api::Route RouteTable::to_route(const IpPrefix& prefix, const Entry& entry) const {
+  const auto& [key, hop] = *entry.hop;
+  api::Route route{
+      .prefix = prefix, .kind = key.kind, .port_key = key.port_key, .gateway = key.gateway};
+  if (entry.origin != Origin::explicit_route) route.flags |= api::kRouteLease;
+  if (hop.now.kind == AdjacencyKind::unresolved) {
+    route.flags |= api::kRouteUnresolved;
+  } else if (key.kind == api::RouteKind::gateway) {
+    route.port_key = lease_owner(key.gateway);
+  }
+  return route;
+}
+
+void RouteTable::for_each(const std::function<void(const api::Route&)>& visit) const {
+  for (const auto& [prefix, entry] : routes_) visit(to_route(prefix, entry));
+}
+
+std::optional<api::Route> RouteTable::lookup(const IpAddress& address) const {
+  IpAddress clean = address;
+  if (!normalize(clean)) return std::nullopt;
+  for (int length = clean.bits(); length >= 0; --length) {
+    const auto found = routes_.find(make_prefix(clean, static_cast<uint8_t>(length)));
+    if (found != routes_.end()) return to_route(found->first, found->second);
+  }
+  return std::nullopt;
+}
+
+}  // namespace weir::dataplane

@@ -1,0 +1,123 @@
+// The node's routes as the main thread keeps them: explicit routes that control set,
+// and host routes derived from ports. It feeds the forwarding tables that workers read.
+//
+// Thread safety: main thread only. Workers see its effects through Fib and Adjacencies.
+// Invariants:
+// - every route of a port, and every route via a gateway, shares one adjacency with all
+//   others of that port or gateway, so a next hop moves by exactly one Adjacencies::set;
+// - a route whose port or gateway is absent stays, with an `unresolved` adjacency;
+// - at most one route exists for a prefix.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "dataplane/api/error.h"
+#include "dataplane/api/protocol.h"
+#include "dataplane/tables/adjacency.h"
+#include "dataplane/tables/fib.h"
+
+namespace weir::dataplane {
+
+class RouteTable {
+ public:
+  // The tables outlive this object.
+  RouteTable(Fib4& fib4, Fib6& fib6, Adjacencies& adjacencies)
+      : fib4_(fib4), fib6_(fib6), adjacencies_(adjacencies) {}
+  RouteTable(const RouteTable&) = delete;
+  RouteTable& operator=(const RouteTable&) = delete;
+
+  // Sets or replaces an explicit route and marks it with the current generation; flags
+  // are ignored. Errors: invalid_argument; exists when the prefix is a port's own
+  // address or gateway; no_memory or limit when tables are full. On error nothing changed.
+  Status set(const api::Route& route);
+  // An explicit route; success when there is none. no_memory: the route stays.
+  Status erase(const IpPrefix& prefix);
+
+  // Routes set from here on carry this generation (0 at start).
+  void begin_generation(uint64_t generation) noexcept { generation_ = generation; }
+  // Removes explicit routes of any other generation; returns how many.
+  size_t sweep(uint64_t generation);
+
+  // A port appeared or changed; idempotent by config.key. Call it after the port was
+  // published under `index`. Errors: invalid_argument; exists when an address is another
+  // port's, a gateway, or an explicit route's prefix. On error nothing changed.
+  Status port_set(uint16_t index, const api::PortConfig& config);
+  // Its routes go, routes that lead to it become unresolved. Call it before the port is
+  // unpublished. An unknown key does nothing.
+  void port_removed(uint64_t key);
+
+  // All routes, in no order.
+  void for_each(const std::function<void(const api::Route&)>& visit) const;
+  // The longest match.
+  std::optional<api::Route> lookup(const IpAddress& address) const;
+  size_t size() const noexcept { return routes_.size(); }
+
+ private:
+  enum class Origin : uint8_t { explicit_route, lease, gateway };
+
+  // What routes have to agree in to share an adjacency.
+  struct HopKey {
+    api::RouteKind kind = api::RouteKind::none;
+    uint64_t port_key = 0;  // kind port
+    IpAddress gateway;      // kind gateway
+    auto operator<=>(const HopKey&) const = default;
+  };
+  struct Hop {
+    uint32_t index = 0;   // in adjacencies_
+    uint32_t routes = 0;  // that use it
+    Adjacency now;        // what adjacencies_ holds
+  };
+  using HopNode = std::map<HopKey, Hop>::value_type;
+
+  struct Entry {
+    HopNode* hop = nullptr;
+    uint64_t generation = 0;
+    Origin origin = Origin::explicit_route;
+    uint32_t ports = 0;  // that name it; 0 for an explicit route
+  };
+  struct PrefixHash {
+    size_t operator()(const IpPrefix& prefix) const noexcept;
+  };
+  struct PortEntry {
+    uint16_t index = 0;
+    MacAddress mac;
+    std::vector<IpAddress> leases;
+    std::vector<IpAddress> gateways;
+  };
+
+  static Result<IpPrefix> checked_prefix(const IpPrefix& prefix);
+  static Result<HopKey> checked_hop(const api::Route& route);
+  static Result<PortEntry> checked_port(uint16_t index, const api::PortConfig& config);
+  Status check_free(uint64_t key, const PortEntry& port) const;
+
+  uint64_t lease_owner(const IpAddress& address) const;  // port key, 0 = nobody
+  Adjacency resolve(const HopKey& key) const;
+  void refresh(const HopKey& key);
+  void refresh_port(uint64_t key, const PortEntry& port);
+  Result<HopNode*> acquire(const HopKey& key);
+  void release(HopNode* hop);
+
+  Status fib_set(const IpPrefix& prefix, uint32_t adjacency);
+  bool fib_erase(const IpPrefix& prefix);
+  Status install(const IpPrefix& prefix, const HopKey& key, Origin origin);
+  Status adopt(const IpAddress& address, const HopKey& key, Origin origin);
+  void drop(const IpAddress& address);
+  Status adopt_all(uint64_t key, const PortEntry& port);
+  void drop_all(const PortEntry& port);
+  api::Route to_route(const IpPrefix& prefix, const Entry& entry) const;
+
+  Fib4& fib4_;
+  Fib6& fib6_;
+  Adjacencies& adjacencies_;
+  uint64_t generation_ = 0;
+  std::map<HopKey, Hop> hops_;
+  std::unordered_map<IpPrefix, Entry, PrefixHash> routes_;
+  std::unordered_map<uint64_t, PortEntry> ports_;
+};
+
+}  // namespace weir::dataplane
