@@ -1,0 +1,202 @@
+"""Builds the variants, runs the tests and adds up their results; called by ci/test."""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+TREE = Path(__file__).resolve().parents[1]
+RESULTS = TREE / "build" / "test-results"
+SANITIZER_OPTIONS = {
+    "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+}
+# End-to-end tests that also run with the sanitized programs.
+SMOKE = "smoke"
+
+
+@dataclass
+class Totals:
+    passed: int = 0
+    failures: list = field(default_factory=list)
+    skips: list = field(default_factory=list)
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failures += other.failures
+        self.skips += other.skips
+
+    def __str__(self):
+        return f"{self.passed} passed, {len(self.failures)} failed, {len(self.skips)} skipped"
+
+
+def first_line(text):
+    lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    return lines[0] if lines else "no reason given"
+
+
+def read_xml(path, phase):
+    """GoogleTest's and pytest's files agree in the parts read here."""
+    totals = Totals()
+    for case in ElementTree.parse(path).getroot().iter("testcase"):
+        name = f"{phase}: {case.get('classname')}.{case.get('name')}"
+        problem = case.find("failure") if case.find("failure") is not None else case.find("error")
+        skip = case.find("skipped")
+        if problem is not None:
+            totals.failures.append(f"{name}: {first_line(problem.get('message') or problem.text)}")
+        elif skip is not None or case.get("status") == "notrun":
+            reason = skip.get("message") if skip is not None else "disabled"
+            totals.skips.append(f"{name}: {first_line(reason)}")
+        else:
+            totals.passed += 1
+    return totals
+
+
+def run(command, **options):
+    return subprocess.run([str(part) for part in command], check=False, **options).returncode
+
+
+def step(text):
+    print(f"==> {text}", flush=True)
+
+
+def meson_tests(folder, only, suite):
+    """Tests of a build folder as meson knows them, those of the wanted areas."""
+    listing = subprocess.run(
+        ["meson", "introspect", "--tests", folder], check=True, capture_output=True, text=True
+    )
+    chosen = []
+    for test in json.loads(listing.stdout):
+        program = Path(test["cmd"][0])
+        area = program.parent.name
+        suites = [name.rsplit(":", 1)[-1] for name in test["suite"]]
+        if (not only or area in only) and (suite is None or suite in suites):
+            chosen.append((test["name"], program))
+    return chosen
+
+
+def meson_log(folder):
+    """Result and output of each test in the last `meson test`."""
+    lines = (folder / "meson-logs" / "testlog.json").read_text().splitlines()
+    return {entry["name"]: entry for entry in map(json.loads, lines)}
+
+
+def collect_unit(phase, folder, results, tests):
+    totals = Totals()
+    log = meson_log(folder)
+    for name, program in tests:
+        entry = log.get(name, {"result": "MISSING", "stdout": ""})
+        path = results / f"{program.name}.xml"
+        cases = read_xml(path, phase) if path.exists() else Totals()
+        if entry["result"] == "SKIP":
+            cases.skips.append(f"{phase}: {name}: skipped by meson")
+        elif entry["result"] != "OK" and not cases.failures:
+            # It crashed, hung, or a sanitizer stopped it before it could report.
+            cases.failures.append(f"{phase}: {name}: {entry['result']}")
+        elif entry["result"] == "OK" and not path.exists():
+            cases.passed += 1
+        if entry["result"] not in ("OK", "SKIP"):
+            output = (entry.get("stdout") or "") + (entry.get("stderr") or "")
+            print(f"--- {phase}: {name}\n{output[-8000:]}", flush=True)
+        totals.add(cases)
+    return totals
+
+
+def unit_phase(variant, only, suite=None):
+    """One variant: build what its tests need, run them."""
+    phase = "unit" if variant == "release" else variant
+    folder = TREE / ("build" if variant == "release" else f"build-{variant}")
+    build = TREE / "ci" / "build"
+    if suite is not None and not (folder / "build.ninja").exists():
+        run([build, variant, "build.ninja"])
+    targets = []
+    if suite is not None:
+        chosen = meson_tests(folder, only, suite)
+        targets = [program.relative_to(folder) for _, program in chosen]
+    if run([build, variant, *targets]) != 0:
+        return Totals(failures=[f"{phase}: the {variant} build failed"])
+    tests = meson_tests(folder, only, suite)
+    if not tests:
+        return Totals()
+    results = RESULTS / phase
+    shutil.rmtree(results, ignore_errors=True)
+    step(f"{phase}: {len(tests)} programs")
+    environment = os.environ | SANITIZER_OPTIONS | {"GTEST_OUTPUT": f"xml:{results}/"}
+    command = ["meson", "test", "-C", folder, "--no-rebuild", "--quiet"]
+    command += ["--timeout-multiplier", "1" if variant == "release" else "5"]
+    run(command + [name for name, _ in tests], env=environment, stdout=subprocess.DEVNULL)
+    return collect_unit(phase, folder, results, tests)
+
+
+def e2e_phase(variant="release", marker=None):
+    phase = "e2e" if variant == "release" else f"e2e-{variant}"
+    if os.geteuid() != 0:
+        return Totals(skips=[f"{phase}: needs root for network namespaces"])
+    step(phase)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    report = RESULTS / f"{phase}.xml"
+    report.unlink(missing_ok=True)
+    folder = TREE / ("build" if variant == "release" else f"build-{variant}")
+    environment = os.environ | SANITIZER_OPTIONS | {"WEIR_BUILD_DIR": str(folder)}
+    command = [sys.executable, "-m", "pytest", TREE / "tests" / "e2e", f"--junitxml={report}"]
+    command += ["-q", "--tb=short", "-p", "no:cacheprovider"] + (["-m", marker] if marker else [])
+    code = run(command, env=environment)
+    if not report.exists():
+        return Totals(failures=[f"{phase}: pytest ended with status {code} and no report"])
+    totals = read_xml(report, phase)
+    if code not in (0, 5) and not totals.failures:
+        totals.failures.append(f"{phase}: pytest ended with status {code}")
+    return totals
+
+
+def parse_arguments():
+    areas = sorted(path.name for path in (TREE / "tests").iterdir() if path.is_dir())
+    parser = argparse.ArgumentParser(prog="ci/test")
+    parser.add_argument("--fast", action="store_true", help="no sanitizer builds")
+    parser.add_argument("--only", action="append", metavar="AREA", choices=areas, default=[],
+                        help="one of " + ", ".join(areas))
+    return parser.parse_args()
+
+
+def phases(arguments):
+    """The work in order, as functions that return Totals."""
+    unit = [area for area in arguments.only if area != "e2e"]
+    wants_unit = bool(unit) or not arguments.only
+    wants_e2e = "e2e" in arguments.only or not arguments.only
+    # Even for end-to-end tests alone: it builds what they run.
+    yield lambda: unit_phase("release", unit if wants_unit else ["-"])
+    if wants_e2e:
+        yield e2e_phase
+    if arguments.fast:
+        return
+    yield lambda: unit_phase("asan", unit if wants_unit else ["-"])
+    if wants_e2e:
+        yield lambda: e2e_phase("asan", SMOKE)
+    if wants_unit:
+        yield lambda: unit_phase("tsan", unit, suite="concurrent")
+
+
+def main():
+    totals = Totals()
+    started = time.monotonic()
+    for phase in phases(parse_arguments()):
+        totals.add(phase())
+    print()
+    for skip in totals.skips:
+        print(f"skipped  {skip}")
+    for failure in totals.failures:
+        print(f"FAILED   {failure}")
+    print(f"{int(time.monotonic() - started)} s; results in {RESULTS.relative_to(TREE)}")
+    print(totals)
+    return 1 if totals.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""dpdk-testpmd as the DPDK client in a memif pod."""
+
+import os
+import subprocess
+import threading
+
+from .netns import unique
+from .run import stop, wait_for
+
+_PROMPT = "testpmd> "
+
+
+class Testpmd:
+    """One testpmd on a pod's memif socket. Runs in the pod's namespace.
+
+    `vdevs`: more devices; in mode "io" the second is paired with the memif port.
+    """
+
+    def __init__(self, pod, mode="icmpecho", vdevs=(), options=()):
+        self.prefix = unique("testpmd")
+        core = max(os.sched_getaffinity(0))
+        memif = (
+            f"--vdev=net_memif0,role=client,socket={pod.socket_path},socket-abstract=no,"
+            f"mac={pod.mac}"
+        )
+        command = [
+            # Both lcores on one core: it also runs where there is only one.
+            *("stdbuf", "-oL", "nice", "-n", "5", "dpdk-testpmd", f"--lcores=0@{core},1@{core}"),
+            *("--no-huge", "-m", "128", "--no-pci", "--no-shconf", "--no-telemetry"),
+            *(f"--file-prefix={self.prefix}", memif, *[f"--vdev={vdev}" for vdev in vdevs]),
+            *("--", "-i", "--nb-cores=1", "--total-num-mbufs=8192", f"--forward-mode={mode}"),
+            *options,
+        ]
+        self.output = ""
+        self.process = pod.netns.start(*command, stdin=subprocess.PIPE)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        try:
+            self._wait(_PROMPT, 0)
+            self.command("start")
+        except BaseException:
+            self.close()
+            raise
+
+    def _read(self):
+        for piece in iter(lambda: os.read(self.process.stdout.fileno(), 4096), b""):
+            self.output += piece.decode(errors="replace")
+
+    def _wait(self, text, start):
+        def found():
+            assert self.process.poll() is None, f"testpmd ended:\n{self.output[-3000:]}"
+            return text in self.output[start:]
+
+        wait_for(found, 30, f"'{text}' from testpmd; it said:\n{self.output[-2000:]}")
+
+    def command(self, text):
+        """Types one command; returns what it printed up to the next prompt."""
+        start = len(self.output)
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+        # The terminal echoes the command behind the old prompt; the new one follows.
+        self._wait(_PROMPT, start)
+        return self.output[start:]
+
+    def close(self):
+        """Leaves in order, so that captures are written out."""
+        if self.process.poll() is None:
+            try:
+                self.process.stdin.write("quit\n")
+                self.process.stdin.flush()
+                self.process.wait(10)
+            except (OSError, subprocess.TimeoutExpired):
+                pass
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(10)
+        self.reader.join(10)
+        stop(self.process)
+        self._remove_runtime_directory()
+
+    def _remove_runtime_directory(self):
+        """EAL leaves an empty directory behind."""
+        for path in (f"/run/dpdk/{self.prefix}", "/run/dpdk"):
+            try:
+                os.rmdir(path)
+            except OSError:
+                return
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
