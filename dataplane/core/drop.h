@@ -22,20 +22,24 @@ namespace weir::dataplane {
   X(parse_ip4_checksum, "IPv4 header checksum is wrong")                                     \
   X(parse_ip4_ttl_zero, "IPv4 packet arrived with TTL 0")                                    \
   X(parse_ip4_source_route, "IPv4 source route option (RFC 7126)")                           \
-  X(parse_ip4_tiny_fragment, "IPv4 fragment too small or overlapping the L4 header (RFC 1858)") \
+  X(parse_ip4_options, "IPv4 options are malformed")                                         \
+  X(parse_ip4_fragment, "IPv4 fragment is empty, not a multiple of 8 bytes or past 65535 bytes") \
+  X(parse_ip4_tiny_fragment, "first IPv4 fragment without its whole L4 header, or one that overlaps it (RFC 1858)") \
   X(parse_ip6_truncated, "IPv6 header or payload length beyond the frame")                   \
   X(parse_ip6_version, "IPv6 version field is not 6")                                        \
   X(parse_ip6_hop_limit_zero, "IPv6 packet arrived with hop limit 0")                        \
   X(parse_ip6_extension_chain, "IPv6 extension headers too many, too long or malformed")     \
   X(parse_ip6_routing_header, "IPv6 routing header type 0 (RFC 5095)")                       \
+  X(parse_ip6_fragment, "IPv6 fragment is empty, not a multiple of 8 bytes or past 65535 bytes") \
   X(parse_ip6_tiny_fragment, "first IPv6 fragment without its whole header chain (RFC 7112)") \
-  X(parse_l4_truncated, "TCP, UDP or ICMP header beyond the packet")                         \
+  X(parse_l4_truncated, "TCP, UDP, SCTP or ICMP header beyond the packet")                   \
   X(source_mac, "Ethernet source is not the port's")                                         \
   X(source_ip4, "IPv4 source is not in the port's lease")                                    \
   X(source_ip6, "IPv6 source is not in the port's lease")                                    \
   X(source_arp, "ARP sender is not the port's lease")                                        \
   X(source_nd, "neighbour discovery source is not the port's lease")                         \
-  X(source_martian, "source address is multicast, broadcast, loopback or unspecified")       \
+  X(source_martian, "source address may never leave its host or link (RFC 6890)")            \
+  X(source_port_gone, "receiving port was removed")                                          \
   X(arp_malformed, "ARP packet is not Ethernet/IPv4 request or reply, or truncated")         \
   X(arp_not_gateway, "ARP request for an address that is not the gateway")                   \
   X(arp_reply_ignored, "ARP reply or announcement; neighbours come from leases")             \
@@ -46,9 +50,9 @@ namespace weir::dataplane {
   X(route_blackhole, "blackhole route")                                                      \
   X(route_unreachable, "unreachable route")                                                  \
   X(route_unresolved, "the route's gateway or port is not there")                            \
-  X(route_multicast, "multicast or broadcast destination; pods are routed unicast")          \
-  X(route_martian, "destination is loopback, unspecified or link-local")                     \
-  X(local_ignored, "packet to the gateway itself that is not an echo request")               \
+  X(route_multicast, "multicast or broadcast destination; only unicast is routed")           \
+  X(route_martian, "destination is loopback, unspecified, reserved or IPv6 link-local")      \
+  X(local_ignored, "packet to the gateway itself that it does not serve")                    \
   X(rewrite_ttl_expired, "TTL or hop limit expired in transit")                              \
   X(mtu_too_big, "packet exceeds the next hop's MTU and may not be fragmented")              \
   X(icmp_no_error, "no ICMP error may be sent about this packet (RFC 1122, RFC 4443)")       \

@@ -31,6 +31,29 @@ struct Be32 {
 
 using Ip6Bytes = std::array<uint8_t, 16>;
 
+// Unaligned loads and stores that become one instruction.
+template <class T>
+T load(const void* from) noexcept {
+  T value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+template <class T>
+void store(void* to, T value) noexcept {
+  std::memcpy(to, &value, sizeof value);
+}
+
+// A MAC address in the lower 48 bits, as Adjacency::pack() lays it out.
+inline uint64_t mac_bits(const MacAddress& mac) noexcept {
+  return load<uint32_t>(mac.bytes.data()) |
+         static_cast<uint64_t>(load<uint16_t>(mac.bytes.data() + 4)) << 32;
+}
+inline void store_mac(MacAddress& mac, uint64_t bits) noexcept {
+  store(mac.bytes.data(), static_cast<uint32_t>(bits));
+  store(mac.bytes.data() + 4, static_cast<uint16_t>(bits >> 32));
+}
+inline constexpr uint64_t kGatewayMacBits = 0x0172'6965'7702;
+
 inline constexpr uint16_t kEtherIp4 = 0x0800;
 inline constexpr uint16_t kEtherArp = 0x0806;
 inline constexpr uint16_t kEtherVlan = 0x8100;
@@ -94,16 +117,28 @@ struct Ip6FragmentHeader {  // RFC 8200 4.5
   Be32 identification;
 };
 
+inline constexpr uint16_t kIp6OffsetMask = 0xfff8;  // of Ip6FragmentHeader::offset: bytes
+inline constexpr uint16_t kIp6MoreFragments = 1;
+
+struct Ip6ExtensionHeader {  // RFC 8200 4.2: how each begins
+  uint8_t next_header;
+  uint8_t length;   // in 8-byte units, the first not counted; 4-byte units for AH
+  uint8_t type;     // routing header only
+  uint8_t rest;
+};
+
 inline constexpr uint8_t kProtoHopByHop = 0;
 inline constexpr uint8_t kProtoIcmp4 = 1;
 inline constexpr uint8_t kProtoTcp = 6;
 inline constexpr uint8_t kProtoUdp = 17;
 inline constexpr uint8_t kProtoRouting = 43;
 inline constexpr uint8_t kProtoFragment = 44;
+inline constexpr uint8_t kProtoAuthentication = 51;
 inline constexpr uint8_t kProtoIcmp6 = 58;
 inline constexpr uint8_t kProtoNone = 59;
 inline constexpr uint8_t kProtoDestinationOptions = 60;
 inline constexpr uint8_t kProtoSctp = 132;
+inline constexpr size_t kSctpHeaderLength = 12;  // RFC 9260 3.1
 
 struct IcmpHeader {  // RFC 792, RFC 4443
   uint8_t type;
@@ -111,6 +146,23 @@ struct IcmpHeader {  // RFC 792, RFC 4443
   Be16 checksum;
   Be32 rest;        // identifier and sequence, or the MTU of a too-big
 };
+
+inline constexpr uint8_t kIcmp4EchoReply = 0;
+inline constexpr uint8_t kIcmp4Unreachable = 3;
+inline constexpr uint8_t kIcmp4Echo = 8;
+inline constexpr uint8_t kIcmp4TimeExceeded = 11;
+inline constexpr uint8_t kIcmp6Unreachable = 1;
+inline constexpr uint8_t kIcmp6TooBig = 2;
+inline constexpr uint8_t kIcmp6TimeExceeded = 3;
+inline constexpr uint8_t kIcmp6Echo = 128;
+inline constexpr uint8_t kIcmp6EchoReply = 129;
+inline constexpr uint8_t kIcmp6MldQuery = 130;   // RFC 2710
+inline constexpr uint8_t kIcmp6MldDone = 132;
+inline constexpr uint8_t kIcmp6RouterSolicitation = 133;  // RFC 4861
+inline constexpr uint8_t kIcmp6NeighborSolicitation = 135;
+inline constexpr uint8_t kIcmp6NeighborAdvertisement = 136;
+inline constexpr uint8_t kIcmp6Redirect = 137;
+inline constexpr uint8_t kIcmp6Mld2Report = 143;  // RFC 3810
 
 struct NeighborMessage {  // RFC 4861 4.3, 4.4: solicitation and advertisement
   IcmpHeader icmp;
@@ -134,6 +186,10 @@ struct TcpHeader {  // RFC 9293
   Be16 checksum;
   Be16 urgent;
 };
+
+inline constexpr uint8_t kTcpFin = 0x01;
+inline constexpr uint8_t kTcpPush = 0x08;
+inline constexpr uint8_t kTcpCwr = 0x80;
 
 struct UdpHeader {  // RFC 768
   Be16 source;

@@ -73,6 +73,7 @@ struct alignas(64) Packet {
   Drop drop = Drop::count;   // valid when the verdict is drop
   bool generated = false;    // made by weir: never the cause of an ICMP error
   bool fragment = false;     // any fragment, the first included
+  uint16_t tx_mtu = 0;       // != 0: tx makes IPv4 fragments of at most so many L3 bytes
   IcmpCause icmp;
   uint64_t adjacency = 0;    // raw Adjacency word, valid from the route stage on
 
@@ -90,13 +91,36 @@ struct alignas(64) Packet {
     return offset + sizeof(T) <= head_length ? reinterpret_cast<T*>(data() + offset) : nullptr;
   }
 
-  // Keeps the packet's identity but none of what stages found.
+  // Forgets what stages found; the frame and where it came from stay. The parse stage
+  // calls it first, so a port need not.
   void reset_parse() noexcept {
-    l3_offset = l4_offset = l4_length = 0;
+    out_port = l3_offset = l4_offset = l4_length = 0;
     family = Family::none;
     l4_protocol = 0;
-    fragment = false;
+    drop = Drop::count;
+    generated = fragment = false;
+    tx_mtu = 0;
+    icmp = {};
     adjacency = 0;
+  }
+
+  // Cuts the frame after `new_length` bytes; longer frames only.
+  void trim(uint32_t new_length) noexcept {
+    length = new_length;
+    if (new_length <= head_length) {
+      head_length = static_cast<uint16_t>(new_length);
+      body_count = 0;
+      return;
+    }
+    uint32_t left = new_length - head_length;
+    for (uint16_t i = 0; i < body_count; ++i) {
+      if (body[i].length >= left) {
+        body[i].length = left;
+        body_count = static_cast<uint16_t>(i + 1);
+        return;
+      }
+      left -= body[i].length;
+    }
   }
 };
 

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "dataplane/core/counters.h"
 #include "dataplane/core/stage.h"
@@ -16,6 +17,8 @@ namespace weir::dataplane {
 struct StageQueue {
   std::array<uint8_t, kVectorSize> index;
   uint8_t count = 0;
+
+  std::span<const uint8_t> waiting() const noexcept { return {index.data(), count}; }
 };
 
 struct StageCounters {
@@ -23,6 +26,8 @@ struct StageCounters {
   Counter vectors;
   Counter cycles;
 };
+// One entry a stage, by Next; the worker itself counts tx.
+using PipelineCounters = std::array<StageCounters, kStageCount>;
 
 // Called for every step of a traced vector. Main use: weirctl trace.
 class TraceSink {
@@ -41,27 +46,74 @@ struct Vector {
     StageQueue& q = queue(next);
     q.index[q.count++] = index;
   }
+  // Puts the first `packets` packets before the first stage. The queues must be empty.
+  void start(uint16_t packets_received) noexcept {
+    count = packets_received;
+    StageQueue& q = queue(Next::parse);
+    for (uint16_t i = 0; i < count; ++i) q.index[i] = static_cast<uint8_t>(i);
+    q.count = static_cast<uint8_t>(count);
+  }
+};
+
+// Counts why a packet was dropped, at the port it came from, and clears the reason: the
+// one place where drops become counters. tx uses it for frames that a port refused.
+inline void count_drop(Packet& packet, const StageContext& context) noexcept {
+  // acquire: pairs with the publication of the port
+  PortCounterBlock* blocks = context.ports[packet.in_port].counters.load(std::memory_order_acquire);
+  if (blocks != nullptr) blocks[context.worker].drop(packet.drop);
+  packet.drop = Drop::count;
+}
+
+// Takes the packets that stages dropped out of the vector.
+inline void settle(Vector& vector, const StageContext& context) noexcept {
+  StageQueue& queue = vector.queue(Next::drop);
+  for (const uint8_t index : queue.waiting()) count_drop(vector.packets[index], context);
+  queue.count = 0;
+}
+
+// A stage that looks something up for all its packets at once before it classifies them.
+template <class S>
+concept BatchStage = requires(Packet* packets, std::span<const uint8_t> waiting, StageContext& context) {
+  { S::prepare(packets, waiting, context) } noexcept;
 };
 
 // Runs stage S over what waits for it. Every packet is in one queue at a time, so a
-// queue never holds more than the vector.
+// queue never holds more than the vector. `clock`: TSC now, in and out, so that stages
+// that follow each other share a reading.
 template <Stage S, bool Traced>
-void run_stage(Vector& vector, StageContext& context, StageCounters& counters, TraceSink* trace) noexcept {
+void run_stage(Vector& vector, StageContext& context, PipelineCounters& counters, TraceSink* trace,
+               uint64_t& clock) noexcept {
   StageQueue& queue = vector.queue(S::kNext);
-  const uint8_t count = queue.count;
-  if (count == 0) return;
+  if (queue.count == 0) return;
+  // A stage never sends to itself, so the indices stay while the queue is emptied.
+  const std::span<const uint8_t> waiting = queue.waiting();
   queue.count = 0;
-  const uint64_t start = __rdtsc();
-  for (uint8_t i = 0; i < count; ++i) {
-    const uint8_t index = queue.index[i];
+  if constexpr (BatchStage<S>) S::prepare(vector.packets.data(), waiting, context);
+  for (const uint8_t index : waiting) {
     Packet& packet = vector.packets[index];
     const Next next = S::classify(packet, context);
     if constexpr (Traced) trace->step(packet, index, S::kNext, next);
+    // What left icmp_error for route is a new packet; the one that caused it was dropped.
+    if constexpr (S::kNext == Next::icmp_error) {
+      if (next != Next::drop) count_drop(packet, context);
+    }
     vector.enqueue(next, index);
   }
-  counters.packets.add(count);
-  counters.vectors.add(1);
-  counters.cycles.add(__rdtsc() - start);
+  StageCounters& mine = counters[static_cast<size_t>(S::kNext)];
+  const uint64_t end = __rdtsc();
+  mine.packets.add(waiting.size());
+  mine.vectors.add(1);
+  mine.cycles.add(end - clock);
+  clock = end;
 }
+
+// Runs all stages over the packets that wait for parse. Afterwards each packet is in
+// queue(Next::tx) or queue(Next::drop); the caller sends the first, settle()s the second.
+// trace: used when Traced, may be nullptr otherwise. Defined in nodes/graph.cpp.
+template <bool Traced>
+void run_pipeline(Vector& vector, StageContext& context, PipelineCounters& counters,
+                  TraceSink* trace) noexcept;
+extern template void run_pipeline<false>(Vector&, StageContext&, PipelineCounters&, TraceSink*) noexcept;
+extern template void run_pipeline<true>(Vector&, StageContext&, PipelineCounters&, TraceSink*) noexcept;
 
 }  // namespace weir::dataplane

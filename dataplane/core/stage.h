@@ -38,16 +38,23 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(Next::count)> 
 
 inline constexpr size_t kScratchSize = 1536;  // an ICMPv6 error's body, RFC 4443: 1280 in all
 
+// ICMP errors about the packets of one port (RFC 1812 4.3.2.8, RFC 4443 2.4 f).
+inline constexpr uint64_t kIcmpErrorsPerSecond = 100;
+inline constexpr uint64_t kIcmpErrorBurst = 50;
+constexpr uint64_t icmp_error_cost(uint64_t tsc_hz) noexcept { return tsc_hz / kIcmpErrorsPerSecond; }
+
 // What a stage may use. One per worker; tables are shared and read only.
 struct StageContext {
   const PortSlot* ports = nullptr;  // kMaxPorts slots
   const Fib4* fib4 = nullptr;
   const Fib6* fib6 = nullptr;
   const Adjacencies* adjacencies = nullptr;
-  TokenBucket* icmp_buckets = nullptr;  // one a port
+  TokenBucket* icmp_buckets = nullptr;  // this worker's, one a port
+  uint64_t icmp_error_cost = 0;         // cycles a token: icmp_error_cost(tsc_hz)
   uint64_t now = 0;                     // TSC at the start of the vector
+  uint32_t worker = 0;                  // picks the counter block of a port
   std::byte* scratch = nullptr;         // kScratchSize bytes for each packet of the vector
-  Segment* segments = nullptr;          // kMaxSegments for each packet, stages' own
+  Segment* segments = nullptr;          // one for each packet of the vector, stages' own
   Packet* packets = nullptr;            // the vector, to find a packet's index
 
   // nullptr when the port is gone.
@@ -68,6 +75,13 @@ concept Stage = requires(Packet& packet, StageContext& context) {
 inline Next drop(Packet& packet, Drop reason) noexcept {
   packet.drop = reason;
   return Next::drop;
+}
+
+// Drops the packet for `reason` and tells its sender why.
+inline Next reject(Packet& packet, Drop reason, const IcmpCause& cause) noexcept {
+  packet.drop = reason;
+  packet.icmp = cause;
+  return Next::icmp_error;
 }
 
 }  // namespace weir::dataplane

@@ -1,0 +1,15 @@
+// Answers ARP requests for the gateway's IPv4 address with kGatewayMac, back to the
+// port they came from (RFC 826, RFC 5227). Learns nothing: neighbours come from leases.
+#pragma once
+
+#include "dataplane/core/headers.h"
+#include "dataplane/core/stage.h"
+
+namespace weir::dataplane {
+
+struct Arp {
+  static constexpr Next kNext = Next::arp;
+  static Next classify(Packet& packet, StageContext& context) noexcept;
+};
+
+}  // namespace weir::dataplane

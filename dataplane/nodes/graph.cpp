@@ -1,0 +1,32 @@
+// The order of the stages. One translation unit, so that classifiers are inlined.
+#include "dataplane/core/pipeline.h"
+#include "dataplane/nodes/arp.h"
+#include "dataplane/nodes/icmp_error.h"
+#include "dataplane/nodes/local.h"
+#include "dataplane/nodes/mtu.h"
+#include "dataplane/nodes/nd.h"
+#include "dataplane/nodes/parse.h"
+#include "dataplane/nodes/rewrite.h"
+#include "dataplane/nodes/route.h"
+#include "dataplane/nodes/source_check.h"
+
+namespace weir::dataplane {
+
+template <bool Traced>
+void run_pipeline(Vector& vector, StageContext& context, PipelineCounters& counters,
+                  TraceSink* trace) noexcept {
+  uint64_t clock = __rdtsc();
+  const auto run = [&]<class... Stages>() {
+    (run_stage<Stages, Traced>(vector, context, counters, trace, clock), ...);
+  };
+  run.template operator()<Parse, SourceCheck, Arp, Nd, Route, Local, Rewrite, Mtu, IcmpError>();
+  // What weir made itself goes round once more; it is never answered, so this ends.
+  if (vector.queue(Next::route).count != 0) {
+    run.template operator()<Route, Local, Rewrite, Mtu, IcmpError>();
+  }
+}
+
+template void run_pipeline<false>(Vector&, StageContext&, PipelineCounters&, TraceSink*) noexcept;
+template void run_pipeline<true>(Vector&, StageContext&, PipelineCounters&, TraceSink*) noexcept;
+
+}  // namespace weir::dataplane

@@ -1,0 +1,46 @@
+// One hop: TTL or hop limit down by one, Ethernet addresses of the next hop
+// (RFC 1812 5.3.1, RFC 8200 3). Packets that weir made are not counted down.
+#pragma once
+
+#include "dataplane/core/checksum.h"
+#include "dataplane/core/headers.h"
+#include "dataplane/core/stage.h"
+
+namespace weir::dataplane {
+
+struct Rewrite {
+  static constexpr Next kNext = Next::rewrite;
+  static Next classify(Packet& packet, StageContext& context) noexcept;
+
+ private:
+  static Next expired(Packet& packet) noexcept;
+};
+
+// Changes an IPv4 TTL by `step`; the TTL is the low byte of its checksummed word.
+inline void change_ttl(Ip4Header& ip, int step) noexcept {
+  const auto before = load<uint16_t>(&ip.ttl);
+  ip.ttl = static_cast<uint8_t>(ip.ttl + step);
+  update_checksum(ip.checksum, before, load<uint16_t>(&ip.ttl));
+}
+
+inline Next Rewrite::classify(Packet& packet, StageContext&) noexcept {
+  if (!packet.generated) {
+    if (packet.family == Family::ip4) {
+      auto* ip = packet.header<Ip4Header>(packet.l3_offset);
+      if (ip->ttl <= 1) [[unlikely]]
+        return expired(packet);
+      change_ttl(*ip, -1);
+    } else {
+      auto* ip = packet.header<Ip6Header>(packet.l3_offset);
+      if (ip->hop_limit <= 1) [[unlikely]]
+        return expired(packet);
+      --ip->hop_limit;
+    }
+  }
+  auto* ethernet = packet.header<EthernetHeader>(0);
+  store_mac(ethernet->destination, packet.adjacency);
+  store_mac(ethernet->source, kGatewayMacBits);
+  return Next::mtu;
+}
+
+}  // namespace weir::dataplane
