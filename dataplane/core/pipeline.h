@@ -33,7 +33,8 @@ using PipelineCounters = std::array<StageCounters, kStageCount>;
 class TraceSink {
  public:
   virtual ~TraceSink() = default;
-  virtual void step(const Packet& packet, size_t packet_index, Next stage, Next verdict) noexcept = 0;
+  virtual void step(const Packet& packet, size_t packet_index, Next stage,
+                    Next verdict) noexcept = 0;
 };
 
 struct Vector {
@@ -73,7 +74,8 @@ inline void settle(Vector& vector, const StageContext& context) noexcept {
 
 // A stage that looks something up for all its packets at once before it classifies them.
 template <class S>
-concept BatchStage = requires(Packet* packets, std::span<const uint8_t> waiting, StageContext& context) {
+concept BatchStage = requires(Packet* packets, std::span<const uint8_t> waiting,
+                              StageContext& context) {
   { S::prepare(packets, waiting, context) } noexcept;
 };
 
@@ -113,7 +115,9 @@ void run_stage(Vector& vector, StageContext& context, PipelineCounters& counters
 template <bool Traced>
 void run_pipeline(Vector& vector, StageContext& context, PipelineCounters& counters,
                   TraceSink* trace) noexcept;
-extern template void run_pipeline<false>(Vector&, StageContext&, PipelineCounters&, TraceSink*) noexcept;
-extern template void run_pipeline<true>(Vector&, StageContext&, PipelineCounters&, TraceSink*) noexcept;
+extern template void run_pipeline<false>(Vector&, StageContext&, PipelineCounters&,
+                                         TraceSink*) noexcept;
+extern template void run_pipeline<true>(Vector&, StageContext&, PipelineCounters&,
+                                        TraceSink*) noexcept;
 
 }  // namespace weir::dataplane
