@@ -1,0 +1,163 @@
+#include "dataplane/runtime/api_handlers.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace weir::dataplane {
+
+namespace {
+
+using api::Message;
+using api::MessageType;
+using Replies = std::vector<Message>;
+
+Replies failure(const Error& error, uint32_t failed = 0) {
+  Replies replies(1);
+  replies[0].set_error(error, failed);
+  return replies;
+}
+
+// As many messages as the records need.
+template <api::Record T>
+Replies records(const std::vector<T>& all) {
+  Replies replies(1);
+  for (const T& record : all) {
+    if (!replies.back().fits<T>()) replies.emplace_back();
+    replies.back().add(record);
+  }
+  return replies;
+}
+
+template <api::Record T>
+Replies record(const T& one) {
+  return records(std::vector<T>{one});
+}
+
+// The only record of a request, or the default when there is none.
+template <api::Record T>
+T argument(const Message& request) {
+  const std::vector<T> all = request.records<T>();
+  return all.empty() ? T{} : all.front();
+}
+
+Replies hello(const Dataplane& dataplane) {
+  api::Hello self{.pid = static_cast<uint32_t>(getpid()), .instance = dataplane.instance()};
+  api::set_text(self.name, "weir-dataplane");
+  api::set_text(self.build, WEIR_VERSION);
+  return record(self);
+}
+
+Replies replay_begin(Dataplane& dataplane, const Message& request) {
+  const auto replay = argument<api::Replay>(request);
+  if (replay.generation == 0) return failure({ErrorCode::invalid_argument, "a generation must not be 0"});
+  dataplane.replay_begin(replay.generation);
+  return record(replay);
+}
+
+Replies replay_end(Dataplane& dataplane, const Message& request) {
+  const auto result = dataplane.replay_end(argument<api::Replay>(request).generation);
+  return result ? record(*result) : failure(result.error());
+}
+
+// Texts from outside end with a zero, whatever the sender did.
+void terminate_texts(api::PortConfig& config) {
+  config.name.back() = 0;
+  config.ifname.back() = 0;
+  config.socket_path.back() = 0;
+}
+
+Replies port_set(Dataplane& dataplane, Message& request) {
+  if (request.header.count != 1) return failure({ErrorCode::invalid_argument, "port_set takes one port"});
+  auto config = argument<api::PortConfig>(request);
+  terminate_texts(config);
+  api::Fd tap = request.fds.empty() ? api::Fd{} : std::move(request.fds.front());
+  const auto state = dataplane.ports().set(config, std::move(tap), dataplane.generation());
+  return state ? record(*state) : failure(state.error());
+}
+
+Replies port_delete(Dataplane& dataplane, const Message& request) {
+  for (const auto& port : request.records<api::PortKey>()) dataplane.ports().remove(port.key);
+  return Replies(1);
+}
+
+// Applies `change` to each route until one fails.
+template <class Change>
+Replies routes(const Message& request, Change change) {
+  const auto all = request.records<api::Route>();
+  for (uint32_t i = 0; i < all.size(); ++i) {
+    if (const Status status = change(all[i]); !status) return failure(status.error(), i);
+  }
+  return Replies(1);
+}
+
+Replies route_set(Dataplane& dataplane, const Message& request) {
+  return routes(request, [&](const api::Route& route) { return dataplane.routes().set(route); });
+}
+
+Replies route_delete(Dataplane& dataplane, const Message& request) {
+  return routes(request, [&](const api::Route& route) { return dataplane.routes().erase(route.prefix); });
+}
+
+Replies route_list(const RouteTable& table) {
+  std::vector<api::Route> all;
+  all.reserve(table.size());
+  table.for_each([&all](const api::Route& route) { all.push_back(route); });
+  return records(all);
+}
+
+Replies route_lookup(Dataplane& dataplane, const Message& request) {
+  const IpAddress address = argument<api::RouteLookup>(request).address;
+  const auto route = dataplane.routes().lookup(address);
+  if (!route) return failure({ErrorCode::not_found, "no route to " + to_string(address)});
+  return record(*route);
+}
+
+Replies worker_list(const Dataplane& dataplane) {
+  std::vector<api::WorkerState> states;
+  for (const Worker* worker : dataplane.workers()) worker->state(states.emplace_back());
+  return records(states);
+}
+
+Replies drop_list(Dataplane& dataplane, const Message& request) {
+  const auto counts = dataplane.ports().drops(argument<api::PortKey>(request).key);
+  if (!counts) return failure(counts.error());
+  std::vector<api::DropCounter> counters(kDropCount);
+  for (size_t i = 0; i < kDropCount; ++i) {
+    api::set_text(counters[i].name, kDrops[i].name);
+    api::set_text(counters[i].text, kDrops[i].text);
+    counters[i].packets = (*counts)[i];
+  }
+  return records(counters);
+}
+
+Replies trace_start(Dataplane& dataplane, const Message& request) {
+  dataplane.trace(argument<api::TraceFilter>(request));
+  return Replies(1);
+}
+
+}  // namespace
+
+Replies answer(Dataplane& dataplane, Message& request) {
+  switch (request.header.type) {
+    case MessageType::hello: return hello(dataplane);
+    case MessageType::status: return record(dataplane.status());
+    case MessageType::replay_begin: return replay_begin(dataplane, request);
+    case MessageType::replay_end: return replay_end(dataplane, request);
+    case MessageType::port_set: return port_set(dataplane, request);
+    case MessageType::port_delete: return port_delete(dataplane, request);
+    case MessageType::port_list: return records(dataplane.ports().list());
+    case MessageType::route_set: return route_set(dataplane, request);
+    case MessageType::route_delete: return route_delete(dataplane, request);
+    case MessageType::route_list: return route_list(dataplane.routes());
+    case MessageType::route_lookup: return route_lookup(dataplane, request);
+    case MessageType::worker_list: return worker_list(dataplane);
+    case MessageType::drop_list: return drop_list(dataplane, request);
+    case MessageType::trace_start: return trace_start(dataplane, request);
+    case MessageType::trace_read: return records(dataplane.read_trace());
+  }
+  return failure({ErrorCode::unsupported, "this weir-dataplane does not know request " +
+                                              std::to_string(static_cast<int>(request.header.type))});
+}
+
+}  // namespace weir::dataplane

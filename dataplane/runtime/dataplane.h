@@ -1,0 +1,61 @@
+// The dataplane as one object: tables, ports and workers, without process set-up.
+// Threads: main thread, except what the workers do on their own.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "dataplane/runtime/event_loop.h"
+#include "dataplane/runtime/port_registry.h"
+
+namespace weir::dataplane {
+
+struct DataplaneOptions {
+  std::vector<uint32_t> cores;  // one worker each, at least one
+  bool hugepages = false;       // ask for hugepages for the workers' memory
+};
+
+class Dataplane {
+ public:
+  static Result<std::unique_ptr<Dataplane>> make(const DataplaneOptions& options, EventLoop& loop);
+  ~Dataplane();  // the workers have returned
+  Dataplane(const Dataplane&) = delete;
+  Dataplane& operator=(const Dataplane&) = delete;
+
+  std::vector<Worker*> workers() const;
+  void stop_workers() noexcept;
+
+  PortRegistry& ports() noexcept { return ports_; }
+  RouteTable& routes() noexcept { return routes_; }
+  api::DataplaneStatus status() const;
+  uint64_t instance() const noexcept { return instance_; }
+
+  // The generation that port_set and route_set mark what they set with.
+  uint64_t generation() const noexcept { return generation_; }
+  void replay_begin(uint64_t generation) noexcept;
+  Result<api::Replay> replay_end(uint64_t generation);
+
+  void trace(const api::TraceFilter& filter);
+  std::vector<api::TraceRecord> read_trace();
+
+ private:
+  Dataplane(const DataplaneOptions& options, EventLoop& loop);
+  void housekeep();
+
+  EventLoop& loop_;
+  uint64_t instance_;
+  EventLoop::Clock::time_point started_ = EventLoop::Clock::now();
+  uint64_t generation_ = 0;
+  uint64_t replayed_ = 0;
+  EventLoop::TimerId housekeeping_ = 0;
+  Rcu rcu_;
+  Fib4 fib4_;
+  Fib6 fib6_;
+  Adjacencies adjacencies_;
+  RouteTable routes_;
+  std::vector<std::unique_ptr<Worker>> workers_;  // outlive the ports, which detach from them
+  PortRegistry ports_;
+};
+
+}  // namespace weir::dataplane

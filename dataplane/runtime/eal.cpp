@@ -1,0 +1,67 @@
+#include "dataplane/runtime/eal.h"
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include <fstream>
+
+namespace weir::dataplane {
+
+namespace {
+
+std::string join(const std::vector<uint32_t>& cores) {
+  std::string text;
+  for (const uint32_t core : cores) text += (text.empty() ? "" : ",") + std::to_string(core);
+  return text;
+}
+
+std::vector<std::string> arguments(const EalOptions& options) {
+  std::string lcores = "0@(" + join(options.main_cores) + ")";
+  for (size_t i = 0; i < options.worker_cores.size(); ++i) {
+    lcores += "," + std::to_string(i + 1) + "@" + std::to_string(options.worker_cores[i]);
+  }
+  std::vector<std::string> all{"weir-dataplane", "--in-memory", "--no-pci", "--no-telemetry",
+                               "--lcores=" + lcores};
+  if (!options.verbose) all.emplace_back("--log-level=*:critical");
+  if (!options.hugepages) {
+    all.emplace_back("--no-huge");
+    all.push_back("-m" + std::to_string(options.memory_mib));
+  }
+  all.insert(all.end(), options.extra_args.begin(), options.extra_args.end());
+  return all;
+}
+
+}  // namespace
+
+Status start_eal(const EalOptions& options) {
+  // EAL keeps pointers into its arguments.
+  static std::vector<std::string> texts;
+  static std::vector<char*> argv;
+  texts = arguments(options);
+  std::string shown;
+  for (std::string& text : texts) {
+    argv.push_back(text.data());
+    if (&text != &texts.front()) shown += " " + text;
+  }
+  argv.push_back(nullptr);
+  if (rte_eal_init(static_cast<int>(texts.size()), argv.data()) >= 0) return {};
+  return {ErrorCode::unavailable, "DPDK does not start (" + std::string(rte_strerror(rte_errno)) +
+                                      ") with the arguments" + shown +
+                                      "; correct dataplane.eal_args and dataplane.hugepages in weir.json"};
+}
+
+uint64_t free_hugepages_mib() {
+  std::ifstream file("/proc/meminfo");
+  std::string key;
+  uint64_t value = 0;
+  uint64_t free_pages = 0;
+  uint64_t page_kib = 0;
+  std::string line;
+  while (file >> key >> value && std::getline(file, line)) {
+    if (key == "HugePages_Free:") free_pages = value;
+    if (key == "Hugepagesize:") page_kib = value;
+  }
+  return free_pages * page_kib / 1024;
+}
+
+}  // namespace weir::dataplane

@@ -1,0 +1,143 @@
+// A worker: one pinned thread that polls its ports and carries packets, a vector at a
+// time, through the stages.
+//
+// Thread safety: run() is the worker thread; everything else is the main thread's
+// unless it says otherwise. The two share atomics, the counters (one writer each) and
+// two single-producer queues: commands to the worker, trace records back.
+// Invariants: a port's rx side belongs to one worker; what the worker loaded from a
+// published pointer lives until its next quiescent state, at the end of each sweep.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <boost/lockfree/spsc_queue.hpp>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "dataplane/api/codec.h"
+#include "dataplane/core/node_memory.h"
+#include "dataplane/core/pipeline.h"
+#include "dataplane/core/rcu.h"
+#include "dataplane/core/segment.h"
+#include "dataplane/runtime/handoff.h"
+#include "dataplane/runtime/trace.h"
+
+namespace weir::dataplane {
+
+// What all workers share.
+struct SharedTables {
+  PortSlot* ports = nullptr;  // kMaxPorts slots
+  const Fib4* fib4 = nullptr;
+  const Fib6* fib6 = nullptr;
+  const Adjacencies* adjacencies = nullptr;
+};
+
+struct WorkerPlace {
+  uint32_t index = 0;
+  uint32_t core = 0;
+  int numa_node = -1;
+  bool hugepages = false;
+};
+
+struct WorkerCounters {
+  Counter sweeps;
+  Counter vectors;
+  Counter packets;
+  Counter busy_cycles;
+  Counter sleeps;
+  Counter handoffs;
+  StageCounters rx;
+  PipelineCounters pipeline;
+  StageCounters tx;
+};
+
+class Worker {
+ public:
+  static Result<std::unique_ptr<Worker>> make(const WorkerPlace& place, const SharedTables& tables, Rcu& rcu);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // All workers, this one included, in order of index. Once, before run().
+  void meet(std::span<Worker* const> workers);
+  void run() noexcept;          // until stop(); the worker thread
+  void stop() noexcept;         // any thread
+  void wake() noexcept;         // any thread: ends a sleep soon
+
+  // The port is already published in the port table.
+  Status attach(uint16_t index, Port& port);
+  // After this and a grace period the worker does not touch the port any more.
+  void detach(uint16_t index, Port& port);
+  void trace(const api::TraceFilter& filter);
+  void read_trace(std::vector<api::TraceRecord>& records);
+  void state(api::WorkerState& state) const;
+
+  const WorkerPlace& place() const noexcept { return place_; }
+  bool hugepages() const noexcept { return memory_.huge(); }
+
+ private:
+  using RxList = std::vector<uint16_t>;  // ports polled in every sweep; immutable once published
+  struct Source {
+    uint16_t port;
+    Port* io;
+  };
+
+  Worker(const WorkerPlace& place, const SharedTables& tables, Rcu& rcu);
+
+  bool sweep() noexcept;
+  void sweep_polled() noexcept;
+  void sweep_waiting() noexcept;
+  void sweep_handoffs() noexcept;
+  void forget(uint16_t port) noexcept;
+  void collect(uint16_t port) noexcept;
+  void process() noexcept;
+  void transmit() noexcept;
+  void send(uint16_t out_port, std::span<Packet* const> packets) noexcept;
+  void send_plain(PortSlot& slot, Port& port, std::span<Packet* const> packets) noexcept;
+  void send_pieces(PortSlot& slot, Port& port, Packet& packet) noexcept;
+  void hand_over(uint32_t owner, uint64_t key, std::span<Packet* const> packets) noexcept;
+  void drop_tx(Packet& packet, Drop reason) noexcept;
+  size_t vector_index(const Packet& packet) const noexcept;  // SIZE_MAX: a piece or another worker's
+  void flush() noexcept;
+  void idle() noexcept;
+  void sleep() noexcept;
+  bool arm() noexcept;
+  void run_commands() noexcept;
+  PortCounterBlock* counters(uint16_t port) noexcept;
+
+  WorkerPlace place_;
+  SharedTables tables_;
+  Rcu& rcu_;
+  NodeMemory memory_;
+  api::Fd epoll_;
+  api::Fd wake_fd_;
+  std::atomic<bool> stopped_{false};      // written by any thread, read by the worker
+  std::atomic<bool> sleeping_{false};     // written by the worker, read by any thread
+  std::atomic<const RxList*> rx_list_;    // written by the main thread, read by the worker
+  std::atomic<uint32_t> port_count_{0};   // main thread
+  std::vector<Handoff*> inbound_;         // by sending worker; nullptr for itself
+  std::vector<Handoff*> outbound_;        // by receiving worker
+  std::vector<std::unique_ptr<Handoff>> owned_;
+  std::vector<Worker*> workers_;
+  boost::lockfree::spsc_queue<api::TraceFilter, boost::lockfree::capacity<64>> commands_;
+
+  // Worker thread only.
+  Vector* vector_;
+  StageContext context_;
+  std::byte* buffers_;
+  Segment* rx_segments_;
+  PieceScratch* pieces_;
+  std::array<Source, kVectorSize> sources_;
+  uint16_t source_count_ = 0;
+  std::array<Port*, kVectorSize * 2> unflushed_;
+  uint16_t unflushed_count_ = 0;
+  uint64_t handed_over_ = 0;  // bit a worker (modulo 64) that got frames since the last flush
+  uint32_t sweeps_to_wait_ = 0;
+  bool found_ = false;
+  uint64_t idle_since_ = 0;
+  TraceRecorder recorder_;
+  WorkerCounters counters_;
+};
+
+}  // namespace weir::dataplane
