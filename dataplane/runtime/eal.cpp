@@ -1,8 +1,11 @@
 #include "dataplane/runtime/eal.h"
 
+#include <fcntl.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <unistd.h>
 
+#include <cstdio>
 #include <fstream>
 
 namespace weir::dataplane {
@@ -20,16 +23,37 @@ std::vector<std::string> arguments(const EalOptions& options) {
   for (size_t i = 0; i < options.worker_cores.size(); ++i) {
     lcores += "," + std::to_string(i + 1) + "@" + std::to_string(options.worker_cores[i]);
   }
-  std::vector<std::string> all{"weir-dataplane", "--in-memory", "--no-pci", "--no-telemetry",
-                               "--lcores=" + lcores};
+  std::vector<std::string> all{"weir-dataplane", "--no-pci", "--no-telemetry", "--lcores=" + lcores};
   if (!options.verbose) all.emplace_back("--log-level=*:critical");
-  if (!options.hugepages) {
-    all.emplace_back("--no-huge");
-    all.push_back("-m" + std::to_string(options.memory_mib));
+  if (options.hugepages) {
+    all.emplace_back("--in-memory");
+  } else {  // DPDK 22.11 refuses the two together; no-shconf leaves no files either
+    all.insert(all.end(), {"--no-huge", "--no-shconf", "-m" + std::to_string(options.memory_mib)});
   }
   all.insert(all.end(), options.extra_args.begin(), options.extra_args.end());
   return all;
 }
+
+// EAL prints its whole usage text on stdout when it dislikes an argument.
+class QuietStdout {
+ public:
+  QuietStdout() : saved_(dup(STDOUT_FILENO)) {
+    std::fflush(stdout);
+    const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    dup2(null, STDOUT_FILENO);
+    close(null);
+  }
+  ~QuietStdout() {
+    std::fflush(stdout);
+    dup2(saved_, STDOUT_FILENO);
+    close(saved_);
+  }
+  QuietStdout(const QuietStdout&) = delete;
+  QuietStdout& operator=(const QuietStdout&) = delete;
+
+ private:
+  int saved_;
+};
 
 }  // namespace
 
@@ -44,6 +68,7 @@ Status start_eal(const EalOptions& options) {
     if (&text != &texts.front()) shown += " " + text;
   }
   argv.push_back(nullptr);
+  const QuietStdout quiet;
   if (rte_eal_init(static_cast<int>(texts.size()), argv.data()) >= 0) return {};
   return {ErrorCode::unavailable, "DPDK does not start (" + std::string(rte_strerror(rte_errno)) +
                                       ") with the arguments" + shown +
