@@ -1,0 +1,71 @@
+// The control channel's state machine: what a client may say, when, and with which
+// values. No sockets here.
+//
+//   (HELLO sent) -> INIT -> ADD_REGION 0, 1, ... and ADD_RING 0, 1, ... per direction
+//   -> CONNECT -> complete
+// Each message once and in order; anything else is refused with a reason for the peer.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <string>
+#include <vector>
+
+#include "dataplane/api/codec.h"
+#include "dataplane/ports/memif/link.h"
+#include "dataplane/ports/memif/protocol.h"
+#include "dataplane/ports/memif/regions.h"
+
+namespace weir::dataplane::memif {
+
+struct HandshakeConfig {
+  std::string secret;         // empty = none asked for
+  uint8_t queues = 1;         // per direction, 1..kMaxQueues
+  uint8_t log2_ring = 10;     // largest that is offered in HELLO
+  bool unsealed = false;      // takes memory that can shrink: a trusted peer
+};
+
+// What a client has handed over.
+struct Session {
+  std::vector<Region> regions;
+  std::vector<RingPlace> receive;          // S2M
+  std::vector<RingPlace> send;             // M2S
+  std::vector<api::Fd> receive_eventfds;   // one for each ring above
+  std::vector<api::Fd> send_eventfds;
+  std::string client;                      // printable
+  std::string interface;
+  ucred credentials{};                     // of whoever connected, as the kernel knows them
+};
+
+class Handshake {
+ public:
+  explicit Handshake(HandshakeConfig config) : config_(std::move(config)) {}
+
+  Message hello() const;
+  // The reply to send, or the reason to refuse the peer. Takes out of `fds` what it
+  // keeps; the rest is of unknown kind and the caller's.
+  Result<Message> receive(const Message& message, std::vector<api::Fd>& fds);
+  bool complete() const noexcept { return step_ == Step::complete; }
+  Session& session() noexcept { return session_; }  // whole when complete()
+
+ private:
+  enum class Step { init, setup, complete };
+
+  Result<Message> init(const Init& init);
+  Result<Message> add_region(const AddRegion& region, std::vector<api::Fd>& fds);
+  Result<Message> add_ring(const AddRing& ring, std::vector<api::Fd>& fds);
+  Result<Message> connect(const Connect& connect);
+  Status check_place(const AddRing& ring) const;
+
+  HandshakeConfig config_;
+  Step step_ = Step::init;
+  uint64_t bytes_ = 0;
+  Session session_;
+};
+
+Message make_message(MessageType type);
+Message make_disconnect(const std::string& reason);
+// Up to the first zero, other than printable ASCII replaced: text of a peer for logs.
+std::string printable(const char* text, size_t size);
+
+}  // namespace weir::dataplane::memif

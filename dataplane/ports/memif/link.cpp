@@ -1,0 +1,289 @@
+#include "dataplane/ports/memif/link.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace weir::dataplane::memif {
+
+namespace {
+
+uint16_t load_acquire(uint16_t& shared) noexcept {
+  // acquire: descriptors and data that the peer wrote before it moved the index
+  return std::atomic_ref(shared).load(std::memory_order_acquire);
+}
+
+void store_release(uint16_t& shared, uint16_t value) noexcept {
+  // release: our reads (rx) and writes (tx) of the buffers come before their return
+  std::atomic_ref(shared).store(value, std::memory_order_release);
+}
+
+// The one read of a descriptor. relaxed: order comes from the head; atomic so that the
+// compiler cannot read it again.
+Descriptor snapshot(DescriptorSlot& slot) noexcept {
+  const std::array<uint64_t, 2> words{
+      std::atomic_ref(slot.flags_region_length).load(std::memory_order_relaxed),
+      std::atomic_ref(slot.offset_metadata).load(std::memory_order_relaxed)};
+  return std::bit_cast<Descriptor>(words);
+}
+
+void write_back(DescriptorSlot& slot, const Descriptor& descriptor) noexcept {
+  const auto words = std::bit_cast<std::array<uint64_t, 2>>(descriptor);
+  // relaxed: the tail's release publishes it
+  std::atomic_ref(slot.flags_region_length).store(words[0], std::memory_order_relaxed);
+}
+
+// Moves the frame's first bytes into the packet; what is left stays its body.
+void take_head(Packet& packet) noexcept {
+  std::byte* to = packet.storage + kHeadroom;
+  uint32_t left = std::min<uint32_t>(packet.length, kHeadSize);
+  packet.head_offset = kHeadroom;
+  packet.head_length = static_cast<uint16_t>(left);
+  while (left > 0) {
+    Segment& piece = *packet.body;
+    const uint32_t length = std::min(left, piece.length);
+    if (length == kHeadSize) {
+      std::memcpy(to, piece.data, kHeadSize);  // the common case, inlined
+    } else {
+      std::memcpy(to, piece.data, length);
+    }
+    to += length;
+    left -= length;
+    piece.data += length;
+    piece.length -= length;
+    if (piece.length == 0) {
+      ++packet.body;
+      --packet.body_count;
+    }
+  }
+}
+
+// Reads a packet's bytes in order: head, then body.
+class FrameReader {
+ public:
+  explicit FrameReader(const Packet& packet) noexcept
+      : data_(packet.data()), here_(packet.head_length), next_(packet.body), left_(packet.length) {}
+
+  uint32_t left() const noexcept { return left_; }
+
+  void copy(std::byte* to, uint32_t length) noexcept {
+    left_ -= length;
+    while (length > 0) {
+      if (here_ == 0) {
+        data_ = next_->data;
+        here_ = next_->length;
+        ++next_;
+      }
+      const uint32_t part = std::min(length, here_);
+      std::memcpy(to, data_, part);
+      to += part;
+      data_ += part;
+      here_ -= part;
+      length -= part;
+    }
+  }
+
+ private:
+  const std::byte* data_;
+  uint32_t here_;  // bytes left of the current piece
+  const Segment* next_;
+  uint32_t left_;  // bytes left of the frame
+};
+
+}  // namespace
+
+std::string_view to_string(Fault fault) noexcept {
+  static constexpr std::array kTexts = {
+#define WEIR_MEMIF_FAULT(name, text) std::string_view(text),
+      WEIR_MEMIF_FAULTS(WEIR_MEMIF_FAULT)
+#undef WEIR_MEMIF_FAULT
+  };
+  return kTexts[static_cast<size_t>(fault)];
+}
+
+Link::Link(std::vector<Region> regions, std::span<const RingPlace> receive, const RingPlace& send)
+    : view_count_(static_cast<uint16_t>(regions.size())),
+      rx_count_(static_cast<uint8_t>(receive.size())),
+      regions_(std::move(regions)) {
+  for (uint16_t i = 0; i < view_count_; ++i) views_[i] = {regions_[i].base(), regions_[i].size()};
+  for (uint8_t i = 0; i < rx_count_; ++i) {
+    rx_[i] = make_ring(receive[i]);
+    store_release(rx_[i].header->tail, 0);
+    store_release(rx_[i].header->flags, 0);  // the worker may sleep: interrupts wanted
+  }
+  tx_ = make_ring(send);
+  store_release(tx_.header->tail, 0);
+}
+
+Link::Ring Link::make_ring(const RingPlace& place) const noexcept {
+  std::byte* base = views_[place.region].base + place.offset;
+  const auto size = static_cast<uint16_t>(1U << place.log2_size);
+  return {.header = reinterpret_cast<RingHeader*>(base),
+          .slots = reinterpret_cast<DescriptorSlot*>(base + sizeof(RingHeader)),
+          .size = size,
+          .mask = static_cast<uint16_t>(size - 1)};
+}
+
+// Always 0, the number of descriptors that a broken frame may use.
+uint16_t Link::set_fault(Fault fault) noexcept {
+  // release: pairs with the main thread's read; the first fault is the one reported
+  if (!broken()) fault_.store(fault, std::memory_order_release);
+  return 0;
+}
+
+// nullptr after a fault.
+inline const Link::View* Link::view_of(const Descriptor& descriptor, Fault region, Fault range,
+                                       Fault empty) noexcept {
+  Fault found = Fault::none;
+  if (descriptor.region >= view_count_) [[unlikely]] {
+    found = region;
+  } else if (descriptor.length == 0) [[unlikely]] {
+    found = empty;
+  } else if (uint64_t{descriptor.offset} + descriptor.length > views_[descriptor.region].size) [[unlikely]] {
+    found = range;
+  }
+  if (found == Fault::none) [[likely]] return &views_[descriptor.region];
+  set_fault(found);
+  return nullptr;
+}
+
+uint16_t Link::rx(const RxBatch& batch) noexcept {
+  if (broken()) return 0;
+  if (interrupts_wanted_) disarm();  // a new link starts with interrupts on; we poll now
+  uint16_t filled = 0;
+  for (uint8_t i = 0; i < rx_count_ && filled < batch.packets.size(); ++i) {
+    rx_next_ = rx_next_ + 1U < rx_count_ ? static_cast<uint8_t>(rx_next_ + 1) : uint8_t{0};
+    filled = rx_ring(rx_[rx_next_], batch, filled);
+  }
+  for (uint16_t i = 0; i < filled; ++i) take_head(batch.packets[i]);
+  return filled;
+}
+
+// First pass over one ring: check descriptors and start fetching the data.
+uint16_t Link::rx_ring(Ring& ring, const RxBatch& batch, uint16_t filled) noexcept {
+  uint16_t available = static_cast<uint16_t>(load_acquire(ring.header->head) - ring.next);
+  if (available > ring.size) [[unlikely]] {
+    set_fault(Fault::rx_head);
+    return filled;
+  }
+  while (available > 0 && filled < batch.packets.size()) {
+    Packet& packet = batch.packets[filled];
+    const uint16_t used = take_frame(ring, available, packet, &batch.segments[size_t{filled} * kMaxSegments]);
+    if (used == 0) [[unlikely]] break;
+    ring.next = static_cast<uint16_t>(ring.next + used);
+    available = static_cast<uint16_t>(available - used);
+    ++filled;
+  }
+  return filled;
+}
+
+// Returns the number of descriptors used, 0 after a fault.
+uint16_t Link::take_frame(const Ring& ring, uint16_t available, Packet& packet, Segment* pieces) noexcept {
+  uint32_t length = 0;
+  uint16_t count = 0;
+  while (true) {
+    const Descriptor descriptor = snapshot(ring.slots[(ring.next + count) & ring.mask]);
+    const View* view = view_of(descriptor, Fault::rx_region, Fault::rx_range, Fault::rx_empty);
+    if (view == nullptr) [[unlikely]] return 0;
+    if (descriptor.length > kMaxFrame - length) [[unlikely]] return set_fault(Fault::rx_long);
+    const std::byte* data = view->base + descriptor.offset;
+    __builtin_prefetch(data);
+    __builtin_prefetch(data + 64);
+    pieces[count++] = {data, descriptor.length};
+    length += descriptor.length;
+    if ((descriptor.flags & kDescriptorNext) == 0) [[likely]] break;
+    if (count == available) return set_fault(Fault::rx_unfinished);
+    if (count == kMaxSegments) return set_fault(Fault::rx_chain);
+  }
+  packet.length = length;
+  packet.body = pieces;
+  packet.body_count = count;
+  packet.offload = {};
+  return count;
+}
+
+void Link::rx_done() noexcept {
+  for (uint8_t i = 0; i < rx_count_; ++i) {
+    Ring& ring = rx_[i];
+    if (ring.published == ring.next) continue;
+    ring.published = ring.next;
+    store_release(ring.header->tail, ring.next);
+  }
+}
+
+uint16_t Link::tx(std::span<Packet* const> packets, Drop* drops) noexcept {
+  uint16_t available = 0;
+  if (!broken()) {
+    available = static_cast<uint16_t>(load_acquire(tx_.header->head) - tx_.next);
+    if (available > tx_.size) [[unlikely]] available = set_fault(Fault::tx_head);
+  }
+  uint16_t sent = 0;
+  for (size_t i = 0; i < packets.size(); ++i) {
+    if (broken()) [[unlikely]] {
+      drops[i] = Drop::tx_port_down;
+      continue;
+    }
+    const uint16_t used = put_frame(*packets[i], available, drops[i]);
+    tx_.next = static_cast<uint16_t>(tx_.next + used);
+    available = static_cast<uint16_t>(available - used);
+    if (used > 0) ++sent;
+  }
+  return sent;
+}
+
+// Returns the number of buffers used, 0 with `drop` set. A frame that does not fit
+// leaves what it wrote unpublished: the next frame overwrites it.
+uint16_t Link::put_frame(const Packet& packet, uint16_t available, Drop& drop) noexcept {
+  FrameReader reader(packet);
+  uint16_t count = 0;
+  while (reader.left() > 0) {
+    if (count == kMaxSegments) {
+      drop = Drop::tx_too_long;
+      return 0;
+    }
+    if (count == available) {
+      drop = Drop::tx_ring_full;
+      return 0;
+    }
+    DescriptorSlot& slot = tx_.slots[(tx_.next + count) & tx_.mask];
+    Descriptor descriptor = snapshot(slot);
+    const View* view = view_of(descriptor, Fault::tx_region, Fault::tx_range, Fault::tx_empty);
+    if (view == nullptr) [[unlikely]] {
+      drop = Drop::tx_port_down;
+      return 0;
+    }
+    const uint32_t part = std::min(reader.left(), descriptor.length);
+    reader.copy(view->base + descriptor.offset, part);
+    descriptor.length = part;
+    descriptor.flags = reader.left() > 0 ? kDescriptorNext : uint16_t{0};
+    write_back(slot, descriptor);
+    ++count;
+  }
+  return count;
+}
+
+bool Link::flush() noexcept {
+  if (tx_.published == tx_.next) return false;
+  tx_.published = tx_.next;
+  store_release(tx_.header->tail, tx_.next);
+  // Full fence: the tail is visible before we look whether the peer sleeps. The peer
+  // clears its mask, fences and looks at the tail; one of us sees the other.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  return (std::atomic_ref(tx_.header->flags).load(std::memory_order_relaxed) & kRingMaskInterrupt) == 0;
+}
+
+bool Link::arm() noexcept {
+  if (broken()) return false;
+  interrupts_wanted_ = true;
+  for (uint8_t i = 0; i < rx_count_; ++i) store_release(rx_[i].header->flags, 0);
+  // Full fence: the mirror image of flush().
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  return std::any_of(rx_.begin(), rx_.begin() + rx_count_,
+                     [](Ring& ring) { return load_acquire(ring.header->head) != ring.next; });
+}
+
+void Link::disarm() noexcept {
+  interrupts_wanted_ = false;
+  for (uint8_t i = 0; i < rx_count_; ++i) store_release(rx_[i].header->flags, kRingMaskInterrupt);
+}
+
+}  // namespace weir::dataplane::memif

@@ -1,0 +1,116 @@
+// A connected pod as its worker sees it: mapped regions, rings and private indices.
+//
+// The peer may change any byte of the regions at any time. Therefore:
+// Invariants:
+//   - every descriptor is copied once and only the copy is checked and used;
+//   - indices are private; shared head and tail of ours are written, never read back;
+//   - bodies are never looked at, only copied.
+// A descriptor or index that breaks the protocol sets fault() and ends the link's use:
+// rx and tx do nothing from then on and the main thread disconnects.
+// Threads: made and destroyed by the main thread, a grace period after it was
+// unpublished; everything else but fault() by the owning worker.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "dataplane/core/port.h"
+#include "dataplane/ports/memif/protocol.h"
+#include "dataplane/ports/memif/regions.h"
+
+namespace weir::dataplane::memif {
+
+inline constexpr uint8_t kMaxQueues = 16;
+
+#define WEIR_MEMIF_FAULTS(X)                                            \
+  X(none, "")                                                           \
+  X(rx_head, "transmit ring: head moved beyond the ring")               \
+  X(rx_region, "transmit ring: descriptor names an unknown region")     \
+  X(rx_range, "transmit ring: descriptor points outside its region")    \
+  X(rx_empty, "transmit ring: descriptor of length zero")               \
+  X(rx_unfinished, "transmit ring: chain goes on beyond the head")      \
+  X(rx_chain, "transmit ring: chain of more than 16 descriptors")       \
+  X(rx_long, "transmit ring: frame longer than 65553 bytes")            \
+  X(tx_head, "receive ring: head moved beyond the ring")                \
+  X(tx_region, "receive ring: descriptor names an unknown region")      \
+  X(tx_range, "receive ring: descriptor points outside its region")     \
+  X(tx_empty, "receive ring: buffer of length zero")
+
+enum class Fault : uint8_t {
+#define WEIR_MEMIF_FAULT(name, text) name,
+  WEIR_MEMIF_FAULTS(WEIR_MEMIF_FAULT)
+#undef WEIR_MEMIF_FAULT
+};
+
+// Names rings from the pod's point of view: it is read by the pod's owner.
+std::string_view to_string(Fault fault) noexcept;
+
+// Where a ring lies; checked against the region before a Link is made.
+struct RingPlace {
+  uint16_t region = 0;
+  uint32_t offset = 0;
+  uint8_t log2_size = 0;
+};
+
+class Link {
+ public:
+  // Rings: 1..kMaxQueues in `receive` (S2M); one to send (M2S).
+  Link(std::vector<Region> regions, std::span<const RingPlace> receive, const RingPlace& send);
+
+  // See Port for these.
+  uint16_t rx(const RxBatch& batch) noexcept;
+  void rx_done() noexcept;
+  uint16_t tx(std::span<Packet* const> packets, Drop* drops) noexcept;
+  // True when the peer wants an interrupt for what became visible.
+  bool flush() noexcept;
+  // Asks for interrupts; true when frames wait already.
+  bool arm() noexcept;
+  void disarm() noexcept;
+
+  // Written by the worker, read by both.
+  Fault fault() const noexcept { return fault_.load(std::memory_order_acquire); }
+  // Worker: true once, after the fault was set.
+  bool take_fault_report() noexcept {
+    if (fault_.load(std::memory_order_relaxed) == Fault::none || reported_) return false;
+    return reported_ = true;
+  }
+
+ private:
+  struct View {
+    std::byte* base = nullptr;
+    uint64_t size = 0;
+  };
+  struct Ring {
+    RingHeader* header = nullptr;
+    DescriptorSlot* slots = nullptr;
+    uint16_t size = 0;
+    uint16_t mask = 0;
+    uint16_t next = 0;       // first descriptor not used yet
+    uint16_t published = 0;  // our tail, as the peer was told
+  };
+
+  Ring make_ring(const RingPlace& place) const noexcept;
+  uint16_t set_fault(Fault fault) noexcept;
+  uint16_t rx_ring(Ring& ring, const RxBatch& batch, uint16_t filled) noexcept;
+  uint16_t take_frame(const Ring& ring, uint16_t available, Packet& packet, Segment* pieces) noexcept;
+  uint16_t put_frame(const Packet& packet, uint16_t available, Drop& drop) noexcept;
+  const View* view_of(const Descriptor& descriptor, Fault region, Fault range, Fault empty) noexcept;
+  bool broken() const noexcept { return fault_.load(std::memory_order_relaxed) != Fault::none; }
+
+  std::array<View, kMaxRegions> views_{};
+  std::array<Ring, kMaxQueues> rx_{};
+  Ring tx_{};
+  uint16_t view_count_ = 0;
+  uint8_t rx_count_ = 0;
+  uint8_t rx_next_ = 0;
+  bool interrupts_wanted_ = true;
+  bool reported_ = false;
+  std::atomic<Fault> fault_{Fault::none};
+  std::vector<Region> regions_;
+};
+
+}  // namespace weir::dataplane::memif

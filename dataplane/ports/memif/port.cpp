@@ -1,0 +1,153 @@
+#include "dataplane/ports/memif/port.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace weir::dataplane::memif {
+
+namespace {
+
+template <size_t N>
+std::string text_of(const std::array<char, N>& field) {
+  return {field.data(), strnlen(field.data(), N)};
+}
+
+template <size_t N>
+void set_text(std::array<char, N>& field, const std::string& text) {
+  field.fill(0);
+  std::memcpy(field.data(), text.data(), std::min(text.size(), N - 1));
+}
+
+Result<HandshakeConfig> handshake_config(const api::PortConfig& config) {
+  HandshakeConfig handshake;
+  handshake.secret = text_of(config.secret);
+  handshake.queues = config.memif_queues == 0 ? uint8_t{1} : config.memif_queues;
+  handshake.log2_ring = config.memif_log2_ring == 0 ? uint8_t{10} : config.memif_log2_ring;
+  handshake.unsealed = (config.flags & api::kPortUnsealed) != 0;
+  if (handshake.queues > kMaxQueues) {
+    return {ErrorCode::invalid_argument, "a memif port has 1 to 16 queues: set memif_queues accordingly"};
+  }
+  if (handshake.log2_ring < kMinLog2Ring || handshake.log2_ring > kMaxLog2Ring) {
+    return {ErrorCode::invalid_argument, "memif rings have 2^5 to 2^14 entries: set memif_log2_ring accordingly"};
+  }
+  return handshake;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MemifService>> MemifService::create(EventLoop& loop, Rcu& rcu) {
+  std::unique_ptr<MemifService> service(new MemifService(loop, rcu));
+  service->broken_.reset(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!service->broken_) return errno_error("cannot make an eventfd for memif ports", errno);
+  MemifService* self = service.get();
+  Status watched = loop.add(self->broken_.get(), EPOLLIN, [self](uint32_t) { self->on_broken(); });
+  if (!watched) return watched.error();
+  auto interrupts = Interrupts::create();
+  if (!interrupts) return interrupts.error();
+  service->interrupts_ = std::move(*interrupts);
+  return service;
+}
+
+MemifService::~MemifService() { loop_.remove(broken_.get()); }
+
+Result<std::unique_ptr<MemifPort>> MemifService::make_port(const api::PortConfig& config,
+                                                           std::function<void()> wake) {
+  std::unique_ptr<MemifPort> port(new MemifPort(*this, std::move(wake)));
+  Status started = port->start(config);
+  if (!started) return started.error();
+  return port;
+}
+
+void MemifService::on_broken() {
+  eventfd_t count = 0;
+  eventfd_read(broken_.get(), &count);
+  for (MemifPort* port : ports_) port->housekeep();
+}
+
+MemifPort::MemifPort(MemifService& service, std::function<void()> wake)
+    : service_(service), wake_(std::move(wake)) {
+  const int broken = service_.broken_.get();
+  interrupts_id_ = service_.interrupts_->add(bell_, wake_, [broken] { eventfd_write(broken, 1); });
+  service_.ports_.push_back(this);
+}
+
+MemifPort::~MemifPort() {
+  control_.reset();
+  retire_link();
+  service_.interrupts_->remove(interrupts_id_);
+  std::erase(service_.ports_, this);
+}
+
+Status MemifPort::start(const api::PortConfig& config) {
+  name_ = text_of(config.name);
+  Result<HandshakeConfig> handshake = handshake_config(config);
+  if (!handshake) return handshake.error();
+  PathSocketConfig path{.path = text_of(config.socket_path), .uid = config.socket_uid, .gid = config.socket_gid};
+  if (config.socket_mode != 0) path.mode = static_cast<mode_t>(config.socket_mode);
+  Result<PathSocket> socket = PathSocket::create(path);
+  if (!socket) return socket.error();
+  Control::Callbacks callbacks{
+      .connected = [this](Session& session) { connected(session); },
+      .disconnected = [this](const std::string& reason) { disconnected(reason); }};
+  control_ = std::make_unique<Control>(service_.loop_, std::move(*socket), std::move(*handshake), std::move(callbacks));
+  return control_->start();
+}
+
+void MemifPort::connected(Session& session) {
+  auto link = std::make_unique<Link>(std::move(session.regions), session.receive, session.send.front());
+  service_.interrupts_->set_peer(interrupts_id_, std::move(session.receive_eventfds),
+                                 std::move(session.send_eventfds.front()));
+  session.send_eventfds.clear();
+  link_.store(link.release(), std::memory_order_release);  // publishes the Link's contents
+  link_state_ = api::LinkState::up;
+  detail_.clear();
+  peer_name_ = session.client;
+  if (log_gate_.open()) {
+    spdlog::info("memif port {}: client \"{}\" ({}) connected, pid {} uid {} gid {}", name_, session.client,
+                 session.interface, session.credentials.pid, session.credentials.uid, session.credentials.gid);
+  }
+  wake_();  // a worker that sleeps armed what was there before
+}
+
+void MemifPort::disconnected(const std::string& reason) {
+  retire_link();
+  // A refused stranger does not wipe out what the port was quarantined for.
+  if (link_state_ != api::LinkState::quarantined) {
+    link_state_ = api::LinkState::down;
+    detail_ = reason;
+  }
+  peer_name_.clear();
+  if (log_gate_.open()) spdlog::info("memif port {}: {}", name_, reason);
+}
+
+void MemifPort::retire_link() {
+  service_.interrupts_->clear_peer(interrupts_id_);
+  // release: nothing to publish, but ordered after what we did with the link. A worker
+  // may still use it until its grace period ends.
+  const Link* link = link_.exchange(nullptr, std::memory_order_acq_rel);
+  service_.rcu_.retire_delete(link);
+}
+
+void MemifPort::housekeep() {
+  const Link* link = link_.load(std::memory_order_relaxed);  // own store
+  if (link == nullptr || link->fault() == Fault::none) return;
+  detail_ = to_string(link->fault());
+  link_state_ = api::LinkState::quarantined;
+  peer_name_.clear();
+  if (log_gate_.open()) spdlog::warn("memif port {} quarantined: {}", name_, detail_);
+  control_->hang_up("quarantined: " + detail_);
+  control_->refuse_for(kQuarantine, "quarantined: " + detail_);
+  retire_link();
+}
+
+void MemifPort::state(api::PortState& state) const {
+  state.link = link_state_;
+  set_text(state.detail, detail_);
+  set_text(state.peer_name, peer_name_);
+}
+
+}  // namespace weir::dataplane::memif

@@ -1,0 +1,58 @@
+// The worker's half of the memif port: built without exceptions, makes no system call
+// but the one that wakes the helper thread.
+#include "dataplane/ports/memif/port.h"
+
+namespace weir::dataplane::memif {
+
+// Every function loads the link anew: between two calls the main thread may have
+// replaced it, and then what the old one had pending is void. acquire pairs with the
+// publication.
+
+void MemifPort::report_fault(Link& link) noexcept {
+  if (!link.take_fault_report()) return;
+  bell_.broken.store(true);
+  service_.interrupts_->ring();
+}
+
+uint16_t MemifPort::rx(const RxBatch& batch, DropSink&) noexcept {
+  Link* link = link_.load(std::memory_order_acquire);
+  if (link == nullptr) return 0;
+  const uint16_t filled = link->rx(batch);
+  report_fault(*link);
+  return filled;
+}
+
+void MemifPort::rx_done() noexcept {
+  if (Link* link = link_.load(std::memory_order_acquire)) link->rx_done();
+}
+
+uint16_t MemifPort::tx(std::span<Packet* const> packets, Drop* drops) noexcept {
+  Link* link = link_.load(std::memory_order_acquire);
+  if (link == nullptr) {
+    for (size_t i = 0; i < packets.size(); ++i) drops[i] = Drop::tx_port_down;
+    return 0;
+  }
+  const uint16_t sent = link->tx(packets, drops);
+  report_fault(*link);
+  return sent;
+}
+
+void MemifPort::flush() noexcept {
+  Link* link = link_.load(std::memory_order_acquire);
+  if (link == nullptr || !link->flush()) return;
+  bell_.raise.store(true);
+  service_.interrupts_->ring();
+}
+
+bool MemifPort::arm() noexcept {
+  bell_.armed.store(true);  // before the peer is asked for interrupts
+  Link* link = link_.load(std::memory_order_acquire);
+  return link != nullptr && link->arm();
+}
+
+void MemifPort::disarm() noexcept {
+  bell_.armed.store(false);
+  if (Link* link = link_.load(std::memory_order_acquire)) link->disarm();
+}
+
+}  // namespace weir::dataplane::memif

@@ -1,0 +1,47 @@
+#include "dataplane/ports/memif/regions.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <cerrno>
+
+namespace weir::dataplane::memif {
+
+namespace {
+
+Error refuse(const char* reason) { return {ErrorCode::invalid_argument, reason}; }
+
+}  // namespace
+
+Result<Region> Region::map(int fd, uint64_t size, bool unsealed) {
+  if (size == 0) return refuse("region of size zero");
+  if (size > kMaxBytes) return refuse("region larger than 1 GiB");
+  // First, as it never enters a file system that the peer may serve itself: it fails
+  // for everything that is neither shmem nor hugetlbfs.
+  const int seals = fcntl(fd, F_GET_SEALS);
+  if (seals < 0) return refuse("region is not a memfd");
+  if (!unsealed && (seals & F_SEAL_SHRINK) == 0) return refuse("region's memfd lacks F_SEAL_SHRINK");
+  struct statfs file_system {};
+  if (fstatfs(fd, &file_system) != 0 || file_system.f_type == HUGETLBFS_MAGIC) {
+    return refuse("region on hugetlbfs");
+  }
+  struct stat status {};
+  if (fstat(fd, &status) != 0 || status.st_size < 0) return refuse("region's size is unknown");
+  if (static_cast<uint64_t>(status.st_size) < size) return refuse("region's memfd is too short");
+
+  void* base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (base == MAP_FAILED) {
+    return refuse(errno == EPERM || errno == EACCES ? "region is not writable" : "region cannot be mapped");
+  }
+  madvise(base, size, MADV_DONTDUMP);  // a pod's data has no place in our core dump
+  return Region(static_cast<std::byte*>(base), size);
+}
+
+Region::~Region() {
+  if (base_ != nullptr) munmap(base_, size_);
+}
+
+}  // namespace weir::dataplane::memif

@@ -1,0 +1,44 @@
+// A pod's shared memory: checked before it is mapped, unmapped by RAII.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "dataplane/api/error.h"
+
+namespace weir::dataplane::memif {
+
+inline constexpr uint16_t kMaxRegions = 16;
+inline constexpr uint64_t kMaxBytes = 1ULL << 30;  // of one pod's regions together
+
+// Threads: made and destroyed by the main thread; workers use the memory in between.
+class Region {
+ public:
+  // Maps `size` bytes of `fd`, which stays the caller's. Accepts only a memfd that can
+  // never get shorter (F_SEAL_SHRINK; not asked for when `unsealed`), is long enough
+  // and does not lie on hugetlbfs: touching a page that is gone would be a SIGBUS.
+  // The error's text names the reason for the peer.
+  static Result<Region> map(int fd, uint64_t size, bool unsealed);
+
+  Region() = default;
+  Region(Region&& other) noexcept
+      : base_(std::exchange(other.base_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  Region& operator=(Region&& other) noexcept {
+    std::swap(base_, other.base_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~Region();
+
+  std::byte* base() const noexcept { return base_; }
+  uint64_t size() const noexcept { return size_; }
+
+ private:
+  Region(std::byte* base, uint64_t size) : base_(base), size_(size) {}
+
+  std::byte* base_ = nullptr;
+  uint64_t size_ = 0;
+};
+
+}  // namespace weir::dataplane::memif
