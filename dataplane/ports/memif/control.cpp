@@ -35,7 +35,10 @@ ucred credentials(int socket) {
 }  // namespace
 
 Control::Control(EventLoop& loop, PathSocket socket, HandshakeConfig config, Callbacks callbacks)
-    : loop_(loop), listener_(std::move(socket)), config_(std::move(config)), callbacks_(std::move(callbacks)) {}
+    : loop_(loop),
+      listener_(std::move(socket)),
+      config_(std::move(config)),
+      callbacks_(std::move(callbacks)) {}
 
 Control::~Control() {
   hang_up("port removed");
@@ -102,16 +105,19 @@ void Control::pause_accepting() {
 
 void Control::admit(api::Fd socket) {
   channel_.emplace(std::move(socket), config_);
-  const Status watched = loop_.add(channel_->socket.get(), EPOLLIN, [this](uint32_t) { on_message(); });
+  const Status watched =
+      loop_.add(channel_->socket.get(), EPOLLIN, [this](uint32_t) { on_message(); });
   if (!watched) return drop(watched.error().text, true);
-  if (!send_message(channel_->socket.get(), channel_->handshake.hello())) return drop("client is gone", false);
+  if (!send_message(channel_->socket.get(), channel_->handshake.hello()))
+    return drop("client is gone", false);
   set_deadline();
 }
 
 void Control::set_deadline() {
   loop_.cancel(channel_->deadline);
   if (channel_->handshake.complete()) return;
-  channel_->deadline = loop_.timer(kMessageDeadline, [this] { drop("no message within one second", true); });
+  channel_->deadline =
+      loop_.timer(kMessageDeadline, [this] { drop("no message within one second", true); });
 }
 
 void Control::on_message() {
@@ -125,7 +131,8 @@ bool Control::read_message() {
   Message message = make_message(MessageType::none);
   bool truncated = false;
   std::vector<api::Fd> fds;
-  const ssize_t got = receive_message(channel_->socket.get(), &message, sizeof message, fds, truncated);
+  const ssize_t got =
+      receive_message(channel_->socket.get(), &message, sizeof message, fds, truncated);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   bool more = false;
   if (got <= 0) {

@@ -68,7 +68,7 @@ class Control {
   std::optional<Channel> channel_;
   EventLoop::TimerId resume_ = 0;  // running while the listener is paused
   EventLoop::Clock::time_point window_{};
-  unsigned accepted_ = 0;          // in this window
+  unsigned accepted_ = 0;  // in this window
   EventLoop::Clock::time_point refuse_until_{};
   std::string refuse_reason_;
 };

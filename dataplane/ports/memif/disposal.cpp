@@ -35,9 +35,9 @@ struct DisposalLane::State {
     bool socket;
   };
   mutable std::mutex mutex;
-  std::deque<Item> queue;   // guarded by mutex
-  size_t pending = 0;       // guarded by mutex
-  bool running = false;     // guarded by mutex
+  std::deque<Item> queue;  // guarded by mutex
+  size_t pending = 0;      // guarded by mutex
+  bool running = false;    // guarded by mutex
 };
 
 DisposalLane::DisposalLane() : state_(std::make_shared<State>()) {}
@@ -100,8 +100,10 @@ void DisposalLane::run(const std::shared_ptr<State>& state) {
   state->running = false;
 }
 
-ssize_t receive_message(int socket, void* buffer, size_t size, std::vector<api::Fd>& fds, bool& truncated) {
-  alignas(cmsghdr) char control[CMSG_SPACE(kMaxPassedFds * sizeof(int)) + CMSG_SPACE(sizeof(ucred))];
+ssize_t receive_message(int socket, void* buffer, size_t size, std::vector<api::Fd>& fds,
+                        bool& truncated) {
+  alignas(
+      cmsghdr) char control[CMSG_SPACE(kMaxPassedFds * sizeof(int)) + CMSG_SPACE(sizeof(ucred))];
   iovec part{.iov_base = buffer, .iov_len = size};
   msghdr header{};
   header.msg_iov = &part;

@@ -37,6 +37,7 @@ class DisposalLane {
 // Receives one message of at most `size` bytes without blocking; every descriptor that
 // came with it is appended to `fds` (close-on-exec). Returns what recvmsg returns;
 // `truncated` tells of a longer message.
-ssize_t receive_message(int socket, void* buffer, size_t size, std::vector<api::Fd>& fds, bool& truncated);
+ssize_t receive_message(int socket, void* buffer, size_t size, std::vector<api::Fd>& fds,
+                        bool& truncated);
 
 }  // namespace weir::dataplane::memif

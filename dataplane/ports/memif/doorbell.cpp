@@ -25,7 +25,8 @@ Result<Doorbell> Doorbell::create() {
   unsigned long context = 0;
   if (syscall(SYS_io_setup, kBatch, &context) != 0) {
     return {ErrorCode::unavailable,
-            std::string("memif ports need the kernel's asynchronous I/O (io_setup: ") + std::strerror(errno) +
+            std::string("memif ports need the kernel's asynchronous I/O (io_setup: ") +
+                std::strerror(errno) +
                 "): raise the sysctl fs.aio-max-nr or allow the system call"};
   }
   return Doorbell(context, std::move(empty_file));

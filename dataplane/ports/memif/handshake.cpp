@@ -23,7 +23,8 @@ bool secret_matches(const std::string& expected, const std::array<char, 24>& giv
   std::array<char, 24> wanted{};
   std::memcpy(wanted.data(), expected.data(), std::min(expected.size(), wanted.size()));
   unsigned difference = 0;
-  for (size_t i = 0; i < wanted.size(); ++i) difference |= static_cast<uint8_t>(wanted[i] ^ given[i]);
+  for (size_t i = 0; i < wanted.size(); ++i)
+    difference |= static_cast<uint8_t>(wanted[i] ^ given[i]);
   return difference == 0;
 }
 
@@ -69,7 +70,8 @@ Message Handshake::hello() const {
 }
 
 Result<Message> Handshake::receive(const Message& message, std::vector<api::Fd>& fds) {
-  const bool carries_fd = message.type == MessageType::add_region || message.type == MessageType::add_ring;
+  const bool carries_fd =
+      message.type == MessageType::add_region || message.type == MessageType::add_ring;
   if (fds.size() > (carries_fd ? 1U : 0U)) return refuse("unexpected file descriptor");
   switch (message.type) {
     case MessageType::init:
@@ -86,14 +88,16 @@ Result<Message> Handshake::receive(const Message& message, std::vector<api::Fd>&
       break;
     default: break;
   }
-  return refuse("unexpected message of type " + std::to_string(static_cast<unsigned>(message.type)));
+  return refuse("unexpected message of type " +
+                std::to_string(static_cast<unsigned>(message.type)));
 }
 
 Result<Message> Handshake::init(const Init& init) {
   if (init.version != kVersion) return refuse("protocol version is not 2.0");
   if (init.id != 0) return refuse("interface id not found: use id 0");
   if (init.mode != Mode::ethernet) return refuse("only Ethernet mode is supported");
-  if (!config_.secret.empty() && !secret_matches(config_.secret, init.secret)) return refuse("wrong secret");
+  if (!config_.secret.empty() && !secret_matches(config_.secret, init.secret))
+    return refuse("wrong secret");
   session_.client = printable(init.name.data(), init.name.size());
   step_ = Step::setup;
   return make_message(MessageType::ack);
@@ -114,7 +118,8 @@ Result<Message> Handshake::add_region(const AddRegion& region, std::vector<api::
 
 Status Handshake::check_place(const AddRing& ring) const {
   if (ring.region >= session_.regions.size()) return refuse("ring in an unknown region");
-  if (ring.log2_size < kMinLog2Ring || ring.log2_size > kMaxLog2Ring) return refuse("ring size is not 2^5 to 2^14");
+  if (ring.log2_size < kMinLog2Ring || ring.log2_size > kMaxLog2Ring)
+    return refuse("ring size is not 2^5 to 2^14");
   if (ring.offset % alignof(RingHeader) != 0) return refuse("ring offset is not a multiple of 64");
   if (ring.offset + ring_bytes(ring.log2_size) > session_.regions[ring.region].size()) {
     return refuse("ring lies outside its region");
@@ -140,10 +145,12 @@ Result<Message> Handshake::add_ring(const AddRing& ring, std::vector<api::Fd>& f
 }
 
 Result<Message> Handshake::connect(const Connect& connect) {
-  if (session_.receive.empty() || session_.send.empty()) return refuse("a ring for each direction is needed");
+  if (session_.receive.empty() || session_.send.empty())
+    return refuse("a ring for each direction is needed");
   for (const auto* places : {&session_.receive, &session_.send}) {
     for (const RingPlace& place : *places) {
-      if (cookie_of(session_.regions[place.region], place) != kCookie) return refuse("ring without its cookie");
+      if (cookie_of(session_.regions[place.region], place) != kCookie)
+        return refuse("ring without its cookie");
     }
   }
   session_.interface = printable(connect.interface.data(), connect.interface.size());

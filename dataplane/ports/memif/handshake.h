@@ -19,22 +19,22 @@
 namespace weir::dataplane::memif {
 
 struct HandshakeConfig {
-  std::string secret;         // empty = none asked for
-  uint8_t queues = 1;         // per direction, 1..kMaxQueues
-  uint8_t log2_ring = 10;     // largest that is offered in HELLO
-  bool unsealed = false;      // takes memory that can shrink: a trusted peer
+  std::string secret;      // empty = none asked for
+  uint8_t queues = 1;      // per direction, 1..kMaxQueues
+  uint8_t log2_ring = 10;  // largest that is offered in HELLO
+  bool unsealed = false;   // takes memory that can shrink: a trusted peer
 };
 
 // What a client has handed over.
 struct Session {
   std::vector<Region> regions;
-  std::vector<RingPlace> receive;          // S2M
-  std::vector<RingPlace> send;             // M2S
-  std::vector<api::Fd> receive_eventfds;   // one for each ring above
+  std::vector<RingPlace> receive;         // S2M
+  std::vector<RingPlace> send;            // M2S
+  std::vector<api::Fd> receive_eventfds;  // one for each ring above
   std::vector<api::Fd> send_eventfds;
-  std::string client;                      // printable
+  std::string client;  // printable
   std::string interface;
-  ucred credentials{};                     // of whoever connected, as the kernel knows them
+  ucred credentials{};  // of whoever connected, as the kernel knows them
 };
 
 class Handshake {

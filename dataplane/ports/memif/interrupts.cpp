@@ -26,7 +26,8 @@ bool is_eventfd(int fd) {
   std::array<char, 32> target{};
   const std::string link = "/proc/self/fd/" + std::to_string(fd);
   const ssize_t length = readlink(link.c_str(), target.data(), target.size());
-  return length > 0 && std::string_view(target.data(), static_cast<size_t>(length)) == "anon_inode:[eventfd]";
+  return length > 0 &&
+         std::string_view(target.data(), static_cast<size_t>(length)) == "anon_inode:[eventfd]";
 }
 
 Result<std::unique_ptr<Interrupts>> Interrupts::create() {
@@ -40,7 +41,8 @@ Result<std::unique_ptr<Interrupts>> Interrupts::create() {
   if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, self.get(), &event) != 0) {
     return errno_error("cannot watch memif interrupts", errno);
   }
-  std::unique_ptr<Interrupts> interrupts(new Interrupts(std::move(epoll), std::move(self), std::move(*doorbell)));
+  std::unique_ptr<Interrupts> interrupts(
+      new Interrupts(std::move(epoll), std::move(self), std::move(*doorbell)));
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -49,7 +51,8 @@ Result<std::unique_ptr<Interrupts>> Interrupts::create() {
   try {
     interrupts->thread_ = std::thread(&Interrupts::run, interrupts.get());
   } catch (const std::system_error& failure) {
-    started = Status(ErrorCode::unavailable, std::string("cannot start the memif thread: ") + failure.what());
+    started = Status(ErrorCode::unavailable,
+                     std::string("cannot start the memif thread: ") + failure.what());
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (!started) return started.error();
@@ -67,7 +70,8 @@ Interrupts::~Interrupts() {
   thread_.join();
 }
 
-Interrupts::Id Interrupts::add(Bell& bell, std::function<void()> wake, std::function<void()> broken) {
+Interrupts::Id Interrupts::add(Bell& bell, std::function<void()> wake,
+                               std::function<void()> broken) {
   const std::lock_guard lock(mutex_);
   const Id id = next_id_++;
   Port& port = ports_[id];
@@ -119,7 +123,8 @@ void Interrupts::run() {
     sleeping_.store(true);
     serve_bells();
     const int timeout = resume_paused();
-    const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
+    const int count =
+        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
     sleeping_.store(false);
     for (int i = 0; i < count; ++i) {
       const Id id = events[static_cast<size_t>(i)].data.u64;

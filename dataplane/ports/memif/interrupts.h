@@ -27,9 +27,9 @@ namespace weir::dataplane::memif {
 // What a port's worker and the helper thread tell each other. All seq_cst: each flag is
 // one half of a "set mine, then look at the other's" agreement.
 struct Bell {
-  std::atomic<bool> armed{false};    // written by the worker: wake me for the peer's interrupts
-  std::atomic<bool> raise{false};    // set by the worker, cleared by the helper
-  std::atomic<bool> broken{false};   // set by the worker, cleared by the helper
+  std::atomic<bool> armed{false};   // written by the worker: wake me for the peer's interrupts
+  std::atomic<bool> raise{false};   // set by the worker, cleared by the helper
+  std::atomic<bool> broken{false};  // set by the worker, cleared by the helper
 };
 
 class Interrupts {

@@ -138,10 +138,12 @@ inline const Link::View* Link::view_of(const Descriptor& descriptor, Fault regio
     found = region;
   } else if (descriptor.length == 0) [[unlikely]] {
     found = empty;
-  } else if (uint64_t{descriptor.offset} + descriptor.length > views_[descriptor.region].size) [[unlikely]] {
+  } else if (uint64_t{descriptor.offset} + descriptor.length > views_[descriptor.region].size)
+      [[unlikely]] {
     found = range;
   }
-  if (found == Fault::none) [[likely]] return &views_[descriptor.region];
+  if (found == Fault::none) [[likely]]
+    return &views_[descriptor.region];
   set_fault(found);
   return nullptr;
 }
@@ -167,8 +169,10 @@ uint16_t Link::rx_ring(Ring& ring, const RxBatch& batch, uint16_t filled) noexce
   }
   while (available > 0 && filled < batch.packets.size()) {
     Packet& packet = batch.packets[filled];
-    const uint16_t used = take_frame(ring, available, packet, &batch.segments[size_t{filled} * kMaxSegments]);
-    if (used == 0) [[unlikely]] break;
+    const uint16_t used =
+        take_frame(ring, available, packet, &batch.segments[size_t{filled} * kMaxSegments]);
+    if (used == 0) [[unlikely]]
+      break;
     ring.next = static_cast<uint16_t>(ring.next + used);
     available = static_cast<uint16_t>(available - used);
     ++filled;
@@ -177,20 +181,24 @@ uint16_t Link::rx_ring(Ring& ring, const RxBatch& batch, uint16_t filled) noexce
 }
 
 // Returns the number of descriptors used, 0 after a fault.
-uint16_t Link::take_frame(const Ring& ring, uint16_t available, Packet& packet, Segment* pieces) noexcept {
+uint16_t Link::take_frame(const Ring& ring, uint16_t available, Packet& packet,
+                          Segment* pieces) noexcept {
   uint32_t length = 0;
   uint16_t count = 0;
   while (true) {
     const Descriptor descriptor = snapshot(ring.slots[(ring.next + count) & ring.mask]);
     const View* view = view_of(descriptor, Fault::rx_region, Fault::rx_range, Fault::rx_empty);
-    if (view == nullptr) [[unlikely]] return 0;
-    if (descriptor.length > kMaxFrame - length) [[unlikely]] return set_fault(Fault::rx_long);
+    if (view == nullptr) [[unlikely]]
+      return 0;
+    if (descriptor.length > kMaxFrame - length) [[unlikely]]
+      return set_fault(Fault::rx_long);
     const std::byte* data = view->base + descriptor.offset;
     __builtin_prefetch(data);
     __builtin_prefetch(data + 64);
     pieces[count++] = {data, descriptor.length};
     length += descriptor.length;
-    if ((descriptor.flags & kDescriptorNext) == 0) [[likely]] break;
+    if ((descriptor.flags & kDescriptorNext) == 0) [[likely]]
+      break;
     if (count == available) return set_fault(Fault::rx_unfinished);
     if (count == kMaxSegments) return set_fault(Fault::rx_chain);
   }
@@ -214,7 +222,8 @@ uint16_t Link::tx(std::span<Packet* const> packets, Drop* drops) noexcept {
   uint16_t available = 0;
   if (!broken()) {
     available = static_cast<uint16_t>(load_acquire(tx_.header->head) - tx_.next);
-    if (available > tx_.size) [[unlikely]] available = set_fault(Fault::tx_head);
+    if (available > tx_.size) [[unlikely]]
+      available = set_fault(Fault::tx_head);
   }
   uint16_t sent = 0;
   for (size_t i = 0; i < packets.size(); ++i) {
@@ -268,7 +277,8 @@ bool Link::flush() noexcept {
   // Full fence: the tail is visible before we look whether the peer sleeps. The peer
   // clears its mask, fences and looks at the tail; one of us sees the other.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  return (std::atomic_ref(tx_.header->flags).load(std::memory_order_relaxed) & kRingMaskInterrupt) == 0;
+  return (std::atomic_ref(tx_.header->flags).load(std::memory_order_relaxed) &
+          kRingMaskInterrupt) == 0;
 }
 
 bool Link::arm() noexcept {

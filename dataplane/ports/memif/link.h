@@ -26,18 +26,18 @@ namespace weir::dataplane::memif {
 
 inline constexpr uint8_t kMaxQueues = 16;
 
-#define WEIR_MEMIF_FAULTS(X)                                            \
-  X(none, "")                                                           \
-  X(rx_head, "transmit ring: head moved beyond the ring")               \
-  X(rx_region, "transmit ring: descriptor names an unknown region")     \
-  X(rx_range, "transmit ring: descriptor points outside its region")    \
-  X(rx_empty, "transmit ring: descriptor of length zero")               \
-  X(rx_unfinished, "transmit ring: chain goes on beyond the head")      \
-  X(rx_chain, "transmit ring: chain of more than 16 descriptors")       \
-  X(rx_long, "transmit ring: frame longer than 65553 bytes")            \
-  X(tx_head, "receive ring: head moved beyond the ring")                \
-  X(tx_region, "receive ring: descriptor names an unknown region")      \
-  X(tx_range, "receive ring: descriptor points outside its region")     \
+#define WEIR_MEMIF_FAULTS(X)                                         \
+  X(none, "")                                                        \
+  X(rx_head, "transmit ring: head moved beyond the ring")            \
+  X(rx_region, "transmit ring: descriptor names an unknown region")  \
+  X(rx_range, "transmit ring: descriptor points outside its region") \
+  X(rx_empty, "transmit ring: descriptor of length zero")            \
+  X(rx_unfinished, "transmit ring: chain goes on beyond the head")   \
+  X(rx_chain, "transmit ring: chain of more than 16 descriptors")    \
+  X(rx_long, "transmit ring: frame longer than 65553 bytes")         \
+  X(tx_head, "receive ring: head moved beyond the ring")             \
+  X(tx_region, "receive ring: descriptor names an unknown region")   \
+  X(tx_range, "receive ring: descriptor points outside its region")  \
   X(tx_empty, "receive ring: buffer of length zero")
 
 enum class Fault : uint8_t {
@@ -96,9 +96,11 @@ class Link {
   Ring make_ring(const RingPlace& place) const noexcept;
   uint16_t set_fault(Fault fault) noexcept;
   uint16_t rx_ring(Ring& ring, const RxBatch& batch, uint16_t filled) noexcept;
-  uint16_t take_frame(const Ring& ring, uint16_t available, Packet& packet, Segment* pieces) noexcept;
+  uint16_t take_frame(const Ring& ring, uint16_t available, Packet& packet,
+                      Segment* pieces) noexcept;
   uint16_t put_frame(const Packet& packet, uint16_t available, Drop& drop) noexcept;
-  const View* view_of(const Descriptor& descriptor, Fault region, Fault range, Fault empty) noexcept;
+  const View* view_of(const Descriptor& descriptor, Fault region, Fault range,
+                      Fault empty) noexcept;
   bool broken() const noexcept { return fault_.load(std::memory_order_relaxed) != Fault::none; }
 
   std::array<View, kMaxRegions> views_{};

@@ -23,14 +23,16 @@ Result<api::Fd> open_directory(const std::string& path) {
   api::Fd directory(open(path.c_str(), O_DIRECTORY | O_NOFOLLOW | O_RDONLY | O_CLOEXEC));
   if (!directory) return errno_error("cannot open the socket directory " + path, errno);
   struct stat status {};
-  if (fstat(directory.get(), &status) != 0) return errno_error("cannot read the socket directory " + path, errno);
+  if (fstat(directory.get(), &status) != 0)
+    return errno_error("cannot read the socket directory " + path, errno);
   if ((status.st_mode & S_IWOTH) != 0) {
-    return Error{ErrorCode::permission,
-                 "the socket directory " + path + " is writable by everybody: remove that with chmod o-w"};
+    return Error{
+        ErrorCode::permission,
+        "the socket directory " + path + " is writable by everybody: remove that with chmod o-w"};
   }
   if (status.st_uid != 0 && status.st_uid != geteuid()) {
-    return Error{ErrorCode::permission,
-                 "the socket directory " + path + " belongs to another user: give it to root with chown"};
+    return Error{ErrorCode::permission, "the socket directory " + path +
+                                            " belongs to another user: give it to root with chown"};
   }
   return directory;
 }
@@ -60,8 +62,10 @@ Status bind_at(int socket, int directory, const std::string& name) {
 
 Result<PathSocket> PathSocket::create(const PathSocketConfig& config) {
   const size_t slash = config.path.rfind('/');
-  if (config.path.empty() || config.path[0] != '/' || slash == 0 || slash + 1 == config.path.size()) {
-    return {ErrorCode::invalid_argument, "the socket path must be an absolute path in a directory: " + config.path};
+  if (config.path.empty() || config.path[0] != '/' || slash == 0 ||
+      slash + 1 == config.path.size()) {
+    return {ErrorCode::invalid_argument,
+            "the socket path must be an absolute path in a directory: " + config.path};
   }
   Result<api::Fd> directory = open_directory(config.path.substr(0, slash));
   if (!directory) return directory.error();
@@ -92,7 +96,8 @@ Status PathSocket::bind_and_listen(const PathSocketConfig& config) {
   if (fchownat(directory_.get(), fresh.c_str(), config.uid, config.gid, AT_SYMLINK_NOFOLLOW) != 0) {
     return undo("cannot set the owner of ");
   }
-  if (fchmodat(directory_.get(), fresh.c_str(), config.mode & 0777, 0) != 0) return undo("cannot set the mode of ");
+  if (fchmodat(directory_.get(), fresh.c_str(), config.mode & 0777, 0) != 0)
+    return undo("cannot set the mode of ");
   if (listen(socket_.get(), kBacklog) != 0) return undo("cannot listen on ");
   const auto own = stat_at(directory_.get(), fresh);
   if (!own || renameat(directory_.get(), fresh.c_str(), directory_.get(), name_.c_str()) != 0) {
@@ -105,7 +110,8 @@ Status PathSocket::bind_and_listen(const PathSocketConfig& config) {
 PathSocket::~PathSocket() {
   if (!directory_ || inode_ == 0) return;  // moved from, or never in place
   const auto there = stat_at(directory_.get(), name_);
-  if (there && S_ISSOCK(there->st_mode) && there->st_ino == inode_) unlinkat(directory_.get(), name_.c_str(), 0);
+  if (there && S_ISSOCK(there->st_mode) && there->st_ino == inode_)
+    unlinkat(directory_.get(), name_.c_str(), 0);
 }
 
 }  // namespace weir::dataplane::memif

@@ -31,7 +31,8 @@ class PathSocket {
   int fd() const noexcept { return socket_.get(); }
 
  private:
-  PathSocket(api::Fd directory, std::string name) : directory_(std::move(directory)), name_(std::move(name)) {}
+  PathSocket(api::Fd directory, std::string name)
+      : directory_(std::move(directory)), name_(std::move(name)) {}
 
   Status bind_and_listen(const PathSocketConfig& config);
 

@@ -29,10 +29,12 @@ Result<HandshakeConfig> handshake_config(const api::PortConfig& config) {
   handshake.log2_ring = config.memif_log2_ring == 0 ? uint8_t{10} : config.memif_log2_ring;
   handshake.unsealed = (config.flags & api::kPortUnsealed) != 0;
   if (handshake.queues > kMaxQueues) {
-    return {ErrorCode::invalid_argument, "a memif port has 1 to 16 queues: set memif_queues accordingly"};
+    return {ErrorCode::invalid_argument,
+            "a memif port has 1 to 16 queues: set memif_queues accordingly"};
   }
   if (handshake.log2_ring < kMinLog2Ring || handshake.log2_ring > kMaxLog2Ring) {
-    return {ErrorCode::invalid_argument, "memif rings have 2^5 to 2^14 entries: set memif_log2_ring accordingly"};
+    return {ErrorCode::invalid_argument,
+            "memif rings have 2^5 to 2^14 entries: set memif_log2_ring accordingly"};
   }
   return handshake;
 }
@@ -86,19 +88,22 @@ Status MemifPort::start(const api::PortConfig& config) {
   name_ = text_of(config.name);
   Result<HandshakeConfig> handshake = handshake_config(config);
   if (!handshake) return handshake.error();
-  PathSocketConfig path{.path = text_of(config.socket_path), .uid = config.socket_uid, .gid = config.socket_gid};
+  PathSocketConfig path{
+      .path = text_of(config.socket_path), .uid = config.socket_uid, .gid = config.socket_gid};
   if (config.socket_mode != 0) path.mode = static_cast<mode_t>(config.socket_mode);
   Result<PathSocket> socket = PathSocket::create(path);
   if (!socket) return socket.error();
   Control::Callbacks callbacks{
       .connected = [this](Session& session) { connected(session); },
       .disconnected = [this](const std::string& reason) { disconnected(reason); }};
-  control_ = std::make_unique<Control>(service_.loop_, std::move(*socket), std::move(*handshake), std::move(callbacks));
+  control_ = std::make_unique<Control>(service_.loop_, std::move(*socket), std::move(*handshake),
+                                       std::move(callbacks));
   return control_->start();
 }
 
 void MemifPort::connected(Session& session) {
-  auto link = std::make_unique<Link>(std::move(session.regions), session.receive, session.send.front());
+  auto link =
+      std::make_unique<Link>(std::move(session.regions), session.receive, session.send.front());
   service_.interrupts_->set_peer(interrupts_id_, std::move(session.receive_eventfds),
                                  std::move(session.send_eventfds.front()));
   session.send_eventfds.clear();
@@ -107,8 +112,9 @@ void MemifPort::connected(Session& session) {
   detail_.clear();
   peer_name_ = session.client;
   if (log_gate_.open()) {
-    spdlog::info("memif port {}: client \"{}\" ({}) connected, pid {} uid {} gid {}", name_, session.client,
-                 session.interface, session.credentials.pid, session.credentials.uid, session.credentials.gid);
+    spdlog::info("memif port {}: client \"{}\" ({}) connected, pid {} uid {} gid {}", name_,
+                 session.client, session.interface, session.credentials.pid,
+                 session.credentials.uid, session.credentials.gid);
   }
   wake_();  // a worker that sleeps armed what was there before
 }

@@ -21,7 +21,8 @@
 
 namespace weir::dataplane::memif {
 
-inline constexpr std::chrono::seconds kQuarantine{1};  // before a port that was lied to listens again
+inline constexpr std::chrono::seconds kQuarantine{
+    1};  // before a port that was lied to listens again
 
 class MemifService;
 
@@ -78,7 +79,8 @@ class MemifService {
   // Listens on config.socket_path. `wake` wakes the port's worker from its sleep; it is
   // called on the main and on the helper thread, must not block, and must not be lost
   // on a worker that has armed the port but does not sleep yet.
-  Result<std::unique_ptr<MemifPort>> make_port(const api::PortConfig& config, std::function<void()> wake);
+  Result<std::unique_ptr<MemifPort>> make_port(const api::PortConfig& config,
+                                               std::function<void()> wake);
 
  private:
   friend class MemifPort;

@@ -119,8 +119,8 @@ inline constexpr uint16_t kRingMaskInterrupt = 1;  // the reader wants no interr
 
 struct RingHeader {
   alignas(64) uint32_t cookie;
-  uint16_t flags;  // written by the ring's reader
-  uint16_t head;   // written by the client
+  uint16_t flags;             // written by the ring's reader
+  uint16_t head;              // written by the client
   alignas(64) uint16_t tail;  // written by the server
 };
 

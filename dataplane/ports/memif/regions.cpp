@@ -23,7 +23,8 @@ Result<Region> Region::map(int fd, uint64_t size, bool unsealed) {
   // for everything that is neither shmem nor hugetlbfs.
   const int seals = fcntl(fd, F_GET_SEALS);
   if (seals < 0) return refuse("region is not a memfd");
-  if (!unsealed && (seals & F_SEAL_SHRINK) == 0) return refuse("region's memfd lacks F_SEAL_SHRINK");
+  if (!unsealed && (seals & F_SEAL_SHRINK) == 0)
+    return refuse("region's memfd lacks F_SEAL_SHRINK");
   struct statfs file_system {};
   if (fstatfs(fd, &file_system) != 0 || file_system.f_type == HUGETLBFS_MAGIC) {
     return refuse("region on hugetlbfs");
@@ -34,7 +35,8 @@ Result<Region> Region::map(int fd, uint64_t size, bool unsealed) {
 
   void* base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (base == MAP_FAILED) {
-    return refuse(errno == EPERM || errno == EACCES ? "region is not writable" : "region cannot be mapped");
+    return refuse(errno == EPERM || errno == EACCES ? "region is not writable"
+                                                    : "region cannot be mapped");
   }
   madvise(base, size, MADV_DONTDUMP);  // a pod's data has no place in our core dump
   return Region(static_cast<std::byte*>(base), size);
