@@ -85,6 +85,10 @@ class Port {
   // only when it is readable. -1: rx is called in every sweep.
   virtual int poll_fd() const noexcept { return -1; }
 
+  // Main thread, when the port was unpublished: gives back what others may need at once
+  // (a socket's path). Workers may still use the rest until the port is destroyed.
+  virtual void close() noexcept {}
+
   // Link, detail and peer name for the API. Main thread.
   virtual void state(api::PortState& state) const = 0;
 };

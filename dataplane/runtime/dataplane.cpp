@@ -34,10 +34,15 @@ Dataplane::Dataplane(const DataplaneOptions& options, EventLoop& loop)
       adjacencies_(rcu_),
       routes_(fib4_, fib6_, adjacencies_),
       ports_(rcu_, routes_,
-             [](const api::PortConfig&, api::Fd tap, Worker&) { return TapPort::make(std::move(tap)); }) {}
+             [this](const api::PortConfig& config, api::Fd tap, Worker& worker) {
+               return make_port(config, std::move(tap), worker);
+             }) {}
 
 Result<std::unique_ptr<Dataplane>> Dataplane::make(const DataplaneOptions& options, EventLoop& loop) {
   std::unique_ptr<Dataplane> dataplane(new Dataplane(options, loop));
+  auto memif = memif::MemifService::create(loop, dataplane->rcu_);
+  if (!memif) return memif.error();
+  dataplane->memif_ = *std::move(memif);
   const SharedTables tables{dataplane->ports_.slots(), &dataplane->fib4_, &dataplane->fib6_,
                             &dataplane->adjacencies_};
   for (uint32_t i = 0; i < options.cores.size(); ++i) {
@@ -49,7 +54,7 @@ Result<std::unique_ptr<Dataplane>> Dataplane::make(const DataplaneOptions& optio
   const std::vector<Worker*> workers = dataplane->workers();
   for (Worker* worker : workers) worker->meet(workers);
   dataplane->ports_.use(workers);
-  dataplane->housekeeping_ = loop.every(kHousekeeping, [raw = dataplane.get()] { raw->housekeep(); });
+  dataplane->housekeeping_ = loop.every(kHousekeeping, [raw = dataplane.get()] { raw->rcu_.reclaim(); });
   return dataplane;
 }
 
@@ -60,7 +65,13 @@ Dataplane::~Dataplane() {
   while (rcu_.reclaim() > 0) continue;
 }
 
-void Dataplane::housekeep() { rcu_.reclaim(); }
+Result<std::unique_ptr<Port>> Dataplane::make_port(const api::PortConfig& config, api::Fd tap,
+                                                   Worker& worker) {
+  if (config.kind != api::PortKind::memif) return TapPort::make(std::move(tap));
+  auto port = memif_->make_port(config, [&worker] { worker.wake(); });
+  if (!port) return port.error();
+  return std::unique_ptr<Port>(*std::move(port));
+}
 
 std::vector<Worker*> Dataplane::workers() const {
   std::vector<Worker*> workers;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "dataplane/ports/memif/port.h"
 #include "dataplane/runtime/event_loop.h"
 #include "dataplane/runtime/port_registry.h"
 
@@ -41,7 +42,7 @@ class Dataplane {
 
  private:
   Dataplane(const DataplaneOptions& options, EventLoop& loop);
-  void housekeep();
+  Result<std::unique_ptr<Port>> make_port(const api::PortConfig& config, api::Fd tap, Worker& worker);
 
   EventLoop& loop_;
   uint64_t instance_;
@@ -54,6 +55,7 @@ class Dataplane {
   Fib6 fib6_;
   Adjacencies adjacencies_;
   RouteTable routes_;
+  std::unique_ptr<memif::MemifService> memif_;
   std::vector<std::unique_ptr<Worker>> workers_;  // outlive the ports, which detach from them
   PortRegistry ports_;
 };

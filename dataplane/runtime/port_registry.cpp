@@ -189,6 +189,7 @@ void PortRegistry::withdraw(std::unique_ptr<Entry> entry) {
   slot.io.store(nullptr, std::memory_order_release);
   slot.info.store(nullptr, std::memory_order_release);
   entry->worker->wake();
+  entry->io->close();
   const std::shared_ptr<Entry> last = std::move(entry);
   rcu_.retire([last, free = free_] { free->push_back(last->index); });
 }

@@ -77,9 +77,13 @@ MemifPort::MemifPort(MemifService& service, std::function<void()> wake)
   service_.ports_.push_back(this);
 }
 
-MemifPort::~MemifPort() {
+void MemifPort::close() noexcept {
   control_.reset();
   retire_link();
+}
+
+MemifPort::~MemifPort() {
+  close();
   service_.interrupts_->remove(interrupts_id_);
   std::erase(service_.ports_, this);
 }

@@ -36,6 +36,7 @@ class MemifPort final : public Port {
   void flush() noexcept override;
   bool arm() noexcept override;
   void disarm() noexcept override;
+  void close() noexcept override;
   void state(api::PortState& state) const override;
 
   // Main thread: disconnects a peer whose link is broken. The service calls it.
