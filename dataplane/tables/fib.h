@@ -1,55 +1,238 @@
 // Forwarding table: longest prefix match from an address to an adjacency index.
+//
+// Thread safety: lookup() by any number of workers, wait-free but for retries while the
+// table changes, under the rules of core/rcu.h: a worker is online and reports quiescent
+// outside lookups. All else by the main thread alone.
+// Invariants: a lookup gives the answer of some moment between its start and its end. A
+// set or erase moves each address it covers by one store; addresses move one by one.
+//
+// Levels: the first 24 bits index a flat table; below that, nodes of 8 bits each, with
+// bytes that decide nothing skipped. An IPv4 lookup waits for memory once or twice, an
+// IPv6 lookup once more for each byte at which prefixes part ways.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <map>
-#include <span>
+#include <cstring>
+#include <optional>
 
 #include "dataplane/api/error.h"
-#include "dataplane/api/net.h"
 #include "dataplane/core/rcu.h"
+#include "dataplane/tables/fib_node.h"
+#include "dataplane/tables/fib_trie.h"
 
 namespace weir::dataplane {
 
-// Placeholder with the final interface; replaced by the direct-indexed table.
+// Address bytes that a lookup has not used yet, the next in the highest bits.
+template <size_t Bytes>
+struct FibBits {
+  uint64_t high = 0;
+  uint64_t low = 0;  // of 16-byte addresses
+
+  FibBits() = default;
+  explicit FibBits(const std::array<uint8_t, Bytes>& key) noexcept {
+    if constexpr (Bytes == 4) {
+      uint32_t word;
+      std::memcpy(&word, key.data(), sizeof word);
+      high = uint64_t{__builtin_bswap32(word)} << 32;
+    } else {
+      std::memcpy(&high, key.data(), sizeof high);
+      std::memcpy(&low, key.data() + sizeof high, sizeof low);
+      high = __builtin_bswap64(high);
+      low = __builtin_bswap64(low);
+    }
+  }
+  uint32_t root_slot() const noexcept { return static_cast<uint32_t>(high >> 40); }
+  unsigned slot() const noexcept { return static_cast<unsigned>(high >> 56); }
+  void drop(unsigned bytes) noexcept {  // 1..7
+    if constexpr (Bytes == 4) {
+      high <<= 8 * bytes;
+    } else {
+      high = high << 8 * bytes | low >> (64 - 8 * bytes);
+      low <<= 8 * bytes;
+    }
+  }
+};
+
 template <size_t Bytes>
 class Fib {
+  static_assert(Bytes == 4 || Bytes == 16);
+
  public:
   using Key = std::array<uint8_t, Bytes>;  // network order
 
-  explicit Fib(Rcu& rcu) : rcu_(rcu) {}
+  // Throws std::bad_alloc when the address space cannot be had.
+  explicit Fib(Rcu& rcu, const FibOptions& options = {}) : readers_{}, trie_(rcu, options) {
+    readers_ = trie_.readers();
+  }
 
   // Any worker. 0 = no route.
-  uint32_t lookup(const Key& key) const noexcept {
-    for (int length = Bytes * 8; length >= 0; --length) {
-      const auto found = routes_.find({length, mask(key, length)});
-      if (found != routes_.end()) return found->second;
-    }
-    return 0;
-  }
+  uint32_t lookup(const Key& key) const noexcept;
+  // out[i] = lookup(keys[i]); waits for the memory of many keys at once.
+  void lookup(const Key* keys, uint32_t* out, size_t count) const noexcept;
 
-  // Main thread. next_hop != 0.
+  // Main thread. Bits of `key` past `length` are ignored. next_hop: 1..2^31-1.
+  // no_memory: the table is full and unchanged.
   Status set(const Key& key, uint8_t length, uint32_t next_hop) {
-    routes_[{length, mask(key, length)}] = next_hop;
-    return {};
+    if (length > Bytes * 8) return {ErrorCode::invalid_argument, "prefix longer than the address"};
+    return trie_.set(masked(key, length), length, next_hop);
   }
-  bool erase(const Key& key, uint8_t length) { return routes_.erase({length, mask(key, length)}) > 0; }
-  size_t size() const noexcept { return routes_.size(); }
-  size_t memory_bytes() const noexcept { return 0; }
+  // true: it was there and is gone. false: it was not there, or (find() tells) could not
+  // be taken out because all nodes, those kept for erasures too, wait for workers.
+  bool erase(const Key& key, uint8_t length) {
+    return length <= Bytes * 8 && trie_.erase(masked(key, length), length);
+  }
+  std::optional<uint32_t> find(const Key& key, uint8_t length) const {
+    return length <= Bytes * 8 ? trie_.find(masked(key, length), length) : std::nullopt;
+  }
+  // visit(const Key&, uint8_t length, uint32_t next_hop), in no order; it must not change
+  // the table.
+  template <class F>
+  void for_each(F&& visit) const {
+    trie_.for_each([&](const FibTrie::Key& key, unsigned length, uint32_t entry) {
+      Key own;
+      std::copy_n(key.begin(), Bytes, own.begin());
+      visit(own, static_cast<uint8_t>(length), entry);
+    });
+  }
+  size_t size() const noexcept { return trie_.size(); }
+  // Memory behind the table, at most; see table_memory.h.
+  size_t memory_bytes() const noexcept { return trie_.memory_bytes(); }
+  // Inner nodes, those that wait for a grace period included.
+  uint32_t nodes_in_use() const noexcept { return trie_.nodes_in_use(); }
 
  private:
-  static Key mask(Key key, int length) {
-    for (size_t i = 0; i < Bytes; ++i) {
-      const int kept = std::clamp(length - static_cast<int>(i) * 8, 0, 8);
-      key[i] &= static_cast<uint8_t>(0xff00 >> kept);
-    }
-    return key;
+  static constexpr unsigned kLane = 16;  // keys in flight; about what a core can wait for
+
+  struct Cursor {
+    FibBits<Bytes> bits;
+    uint32_t entry = 0;
+    uint32_t best = 0;              // inherited so far
+    const FibWord* word = nullptr;  // the next entry; nullptr: the address leaves the tree
+  };
+
+  static FibTrie::Key masked(const Key& key, unsigned length) noexcept {
+    FibTrie::Key out{};
+    std::copy_n(key.begin(), length / 8, out.begin());
+    if (length % 8 != 0)
+      out[length / 8] = key[length / 8] & static_cast<uint8_t>(0xff00U >> length % 8);
+    return out;
   }
-  Rcu& rcu_;
-  std::map<std::pair<int, Key>, uint32_t> routes_;
+  static void prefetch(const void* address) noexcept { __builtin_prefetch(address); }
+
+  void step(Cursor& cursor) const noexcept;
+  void prefetch_node(const Cursor& cursor) const noexcept;
+  uint32_t inherited(uint32_t best) const noexcept {
+    return best != 0 ? best : readers_.live->default_entry.load(std::memory_order_acquire);
+  }
+  uint64_t version() const noexcept {
+    // acquire: loads that follow see no less than the changes counted here
+    return readers_.live->version.load(std::memory_order_acquire);
+  }
+  void lookup_lane(const Key* keys, uint32_t* out, unsigned count) const noexcept;
+
+  alignas(64) FibTrie::Readers readers_;  // constant; apart from what the writer changes
+  alignas(64) FibTrie trie_;
 };
+
+// From the cursor's child entry to the word that comes next.
+template <size_t Bytes>
+inline void Fib<Bytes>::step(Cursor& cursor) const noexcept {
+  const FibNode& node = readers_.nodes[fib_entry::index(cursor.entry)];
+  // acquire: the adjacency it names was published before
+  const uint32_t fallback = node.fallback.load(std::memory_order_acquire);
+  if (fallback != 0) cursor.best = fallback;
+  if constexpr (Bytes > 4) {
+    const unsigned skip = fib_entry::skip(cursor.entry);
+    if (skip > 0) {
+      if ((cursor.bits.high ^ node.skip) >> (64 - 8 * skip) != 0) {
+        cursor.word = nullptr;
+        return;
+      }
+      cursor.bits.drop(skip);
+    }
+  }
+  cursor.word = &node.entry(cursor.bits.slot(), fib_entry::is_direct(cursor.entry));
+  cursor.bits.drop(1);
+}
+
+template <size_t Bytes>
+inline uint32_t Fib<Bytes>::lookup(const Key& key) const noexcept {
+  for (;;) {
+    const uint64_t before = version();
+    Cursor cursor{.bits = FibBits<Bytes>(key)};
+    // acquire here and below: an entry publishes the node or adjacency it names
+    cursor.entry = readers_.root[cursor.bits.root_slot()].load(std::memory_order_acquire);
+    cursor.bits.drop(3);
+    while (fib_entry::is_child(cursor.entry)) {
+      step(cursor);
+      cursor.entry = cursor.word == nullptr ? 0 : cursor.word->load(std::memory_order_acquire);
+    }
+    if (cursor.entry != 0) return cursor.entry;
+    const uint32_t answer = inherited(cursor.best);
+    if (version() == before) return answer;
+  }
+}
+
+template <size_t Bytes>
+inline void Fib<Bytes>::prefetch_node(const Cursor& cursor) const noexcept {
+  const FibNode& node = readers_.nodes[fib_entry::index(cursor.entry)];
+  prefetch(&node);
+  if (!fib_entry::is_direct(cursor.entry)) return;
+  // The slot follows the skipped bytes; 0..7 of them.
+  const unsigned slot =
+      static_cast<unsigned>(cursor.bits.high >> (56 - 8 * fib_entry::skip(cursor.entry))) & 0xff;
+  prefetch(&node.entries()[slot]);
+}
+
+template <size_t Bytes>
+void Fib<Bytes>::lookup_lane(const Key* keys, uint32_t* out, unsigned count) const noexcept {
+  const uint64_t before = version();
+  std::array<Cursor, kLane> cursors;
+  std::array<uint8_t, kLane> active;
+  unsigned actives = 0;
+  uint32_t inherits = 0;  // bit i: out[i] was not in the last entry
+  for (unsigned i = 0; i < count; ++i) {
+    cursors[i] = {.bits = FibBits<Bytes>(keys[i])};
+    cursors[i].word = &readers_.root[cursors[i].bits.root_slot()];
+    cursors[i].bits.drop(3);
+    prefetch(cursors[i].word);
+    active[actives++] = static_cast<uint8_t>(i);
+  }
+  while (actives > 0) {
+    unsigned left = 0;
+    for (unsigned k = 0; k < actives; ++k) {
+      const uint8_t i = active[k];
+      Cursor& cursor = cursors[i];
+      cursor.entry = cursor.word == nullptr ? 0 : cursor.word->load(std::memory_order_acquire);
+      if (fib_entry::is_child(cursor.entry)) {
+        prefetch_node(cursor);
+        active[left++] = i;
+      } else {
+        out[i] = cursor.entry != 0 ? cursor.entry : inherited(cursor.best);
+        inherits |= uint32_t{cursor.entry == 0} << i;
+      }
+    }
+    actives = left;
+    for (unsigned k = 0; k < actives; ++k) {
+      Cursor& cursor = cursors[active[k]];
+      step(cursor);
+      prefetch(cursor.word);
+    }
+  }
+  if (inherits == 0 || version() == before) return;
+  for (unsigned i = 0; i < count; ++i) {
+    if ((inherits >> i & 1) != 0) out[i] = lookup(keys[i]);
+  }
+}
+
+template <size_t Bytes>
+void Fib<Bytes>::lookup(const Key* keys, uint32_t* out, size_t count) const noexcept {
+  for (size_t i = 0; i < count; i += kLane) {
+    lookup_lane(keys + i, out + i, static_cast<unsigned>(std::min<size_t>(count - i, kLane)));
+  }
+}
 
 using Fib4 = Fib<4>;
 using Fib6 = Fib<16>;
