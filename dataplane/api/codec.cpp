@@ -35,7 +35,8 @@ Status check(const Message& message, size_t received, int flags) {
     return {ErrorCode::limit, "descriptors were lost: raise the open-file limit of this process"};
   }
   const size_t body = received - sizeof(Header);
-  if (header.status == 0 && size_t{header.count} * header.record_size != body) {
+  const bool sized = header.record_size != 0 || header.count == 0;
+  if (header.status == 0 && (!sized || size_t{header.count} * header.record_size != body)) {
     return {ErrorCode::invalid_argument, "record count and size do not fit the message"};
   }
   return {};
