@@ -1,0 +1,64 @@
+#include "control/ctl/route_view.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "control/ctl/table.h"
+
+namespace weir::ctl {
+namespace {
+
+// A lease is the dataplane's own conclusion; all else was configured through control.
+const char* origin(const api::Route& route) {
+  return (route.flags & api::kRouteLease) != 0 ? "lease" : "configured";
+}
+
+bool unresolved(const api::Route& route) { return (route.flags & api::kRouteUnresolved) != 0; }
+
+}  // namespace
+
+std::string_view to_string(api::RouteKind kind) noexcept {
+  switch (kind) {
+    case api::RouteKind::none: return "none";
+    case api::RouteKind::blackhole: return "blackhole";
+    case api::RouteKind::unreachable: return "unreachable";
+    case api::RouteKind::port: return "port";
+    case api::RouteKind::gateway: return "gateway";
+    case api::RouteKind::local: return "local";
+  }
+  return "unknown";
+}
+
+void sort_routes(std::vector<api::Route>& routes) {
+  std::ranges::sort(routes, {}, [](const api::Route& route) {
+    const IpAddress& address = route.prefix.address;
+    return std::make_tuple(address.family, address.bytes, route.prefix.length);
+  });
+}
+
+std::string routes_text(std::span<const api::Route> routes, const PortNames& names) {
+  Table table({{"PREFIX"}, {"KIND"}, {"GATEWAY"}, {"PORT"}, {"ORIGIN"}, {"STATE"}});
+  for (const api::Route& route : routes) {
+    table.row({weir::to_string(route.prefix), std::string(to_string(route.kind)),
+               weir::to_string(route.gateway), port_label(route.port_key, names), origin(route),
+               unresolved(route) ? "unresolved" : "ok"});
+  }
+  return table.text();
+}
+
+Json route_json(const api::Route& route, const PortNames& names) {
+  return {{"prefix", weir::to_string(route.prefix)},
+          {"kind", to_string(route.kind)},
+          {"gateway", weir::to_string(route.gateway)},
+          {"port", port_reference_json(route.port_key, names)},
+          {"origin", origin(route)},
+          {"unresolved", unresolved(route)}};
+}
+
+Json routes_json(std::span<const api::Route> routes, const PortNames& names) {
+  Json all = Json::array();
+  for (const api::Route& route : routes) all.push_back(route_json(route, names));
+  return all;
+}
+
+}  // namespace weir::ctl

@@ -1,0 +1,80 @@
+#include "control/ctl/status_view.h"
+
+#include "control/ctl/json_view.h"
+#include "control/ctl/table.h"
+
+namespace weir::ctl {
+namespace {
+
+std::string dataplane_text(const DataplaneAnswer& answer) {
+  const api::DataplaneStatus& status = answer.status;
+  Fields fields;
+  fields.add("  state", "running");
+  fields.add("  version", field_text(answer.hello.build));
+  fields.add("  pid", std::to_string(status.pid));
+  fields.add("  uptime", duration(status.uptime_ns));
+  fields.add("  workers", std::to_string(status.workers));
+  fields.add("  ports", std::to_string(status.ports));
+  fields.add("  routes", std::to_string(status.routes));
+  fields.add("  table memory", byte_size(status.table_bytes));
+  fields.add("  packet memory", status.hugepages != 0 ? "hugepages" : "ordinary pages (slower)");
+  fields.add("  waiting for reclaim", std::to_string(status.pending_reclaim));
+  fields.add("  replay", status.generation == 0
+                             ? "none yet: weir-control has not set the node's ports and routes"
+                             : "generation " + std::to_string(status.generation));
+  return fields.text();
+}
+
+Json dataplane_json(const DataplaneAnswer& answer) {
+  const api::DataplaneStatus& status = answer.status;
+  return {{"running", true},
+          {"version", field_text(answer.hello.build)},
+          {"pid", status.pid},
+          {"instance", json_u64(status.instance)},
+          {"generation", json_u64(status.generation)},
+          {"uptime_ns", json_u64(status.uptime_ns)},
+          {"workers", status.workers},
+          {"ports", status.ports},
+          {"routes", status.routes},
+          {"tsc_hz", json_u64(status.tsc_hz)},
+          {"table_bytes", json_u64(status.table_bytes)},
+          {"pending_reclaim", json_u64(status.pending_reclaim)},
+          {"hugepages", status.hugepages != 0}};
+}
+
+std::string absent_text(const Error& error) {
+  Fields fields;
+  fields.add("  state", "does not answer");
+  fields.add("  reason", printable(error.text));
+  return fields.text();
+}
+
+Json absent_json(const Error& error) {
+  return {{"running", false},
+          {"error", {{"code", to_string(error.code)}, {"text", printable(error.text)}}}};
+}
+
+Json control_json(const Json& answer) {
+  Json json{{"running", true}};
+  json.update(answer.is_object() ? answer : Json{{"answer", answer}});
+  return json;
+}
+
+std::string control_text(const Json& answer) {
+  return "  state:  running\n" + fields_of(answer, "  ");
+}
+
+}  // namespace
+
+std::string status_text(const Result<DataplaneAnswer>& dataplane, const Result<Json>& control) {
+  return "weir-dataplane\n" +
+         (dataplane ? dataplane_text(*dataplane) : absent_text(dataplane.error())) +
+         "weir-control\n" + (control ? control_text(*control) : absent_text(control.error()));
+}
+
+Json status_json(const Result<DataplaneAnswer>& dataplane, const Result<Json>& control) {
+  return {{"dataplane", dataplane ? dataplane_json(*dataplane) : absent_json(dataplane.error())},
+          {"control", control ? control_json(*control) : absent_json(control.error())}};
+}
+
+}  // namespace weir::ctl

@@ -1,0 +1,189 @@
+// Whole commands against daemons that only talk.
+#include <gtest/gtest.h>
+
+#include "tests/control/ctl/records.h"
+#include "tests/control/ctl/run.h"
+#include "tests/control/fake_control.h"
+#include "tests/control/fake_dataplane.h"
+
+namespace weir::test {
+namespace {
+
+using nlohmann::json;
+
+class CtlCommand : public testing::Test {
+ protected:
+  CtlCommand() {
+    dataplane_.ports = {port_record(7, "default/web", "10.244.0.5"),
+                        port_record(8, "default/db", "10.244.0.6")};
+    dataplane_.routes = {route_record("10.244.0.5/32", api::RouteKind::port, 7)};
+    dataplane_.workers = {worker_record()};
+    dataplane_.drops = {drop_record("parse_runt", 0), drop_record("source_ip4", 3)};
+    dataplane_.status.pid = 42;
+  }
+
+  Ran run(std::vector<std::string> arguments) {
+    return run_ctl(dataplane_.run_dir(), std::move(arguments));
+  }
+  // The params of the only request that a fake weir-control got.
+  json changed_by(const std::vector<std::string>& arguments, const std::string& method) {
+    FakeControl control(dataplane_.run_dir(), [](const json&) {
+      return response_frame({{"result", json::object()}});
+    });
+    const Ran ran = run(arguments);
+    EXPECT_EQ(ran.exit, 0) << ran.err;
+    const auto seen = control.seen();
+    EXPECT_EQ(seen.size(), 1U);
+    if (seen.size() != 1) return nullptr;
+    EXPECT_EQ(seen[0]["method"], method);
+    return seen[0]["params"];
+  }
+
+  FakeDataplane dataplane_;
+};
+
+TEST_F(CtlCommand, EveryReadingCommandGivesTextAndJson) {
+  const std::vector<std::vector<std::string>> commands{{"port", "list"},
+                                                       {"port", "show", "default/web"},
+                                                       {"route", "list"},
+                                                       {"route", "get", "10.244.0.5"},
+                                                       {"worker", "show"},
+                                                       {"drop", "list"},
+                                                       {"drop", "list", "--all"},
+                                                       {"stats", "--interval", "0"},
+                                                       {"version"}};
+  for (auto command : commands) {
+    const Ran text = run(command);
+    EXPECT_EQ(text.exit, 0) << command[0] << ": " << text.err;
+    EXPECT_FALSE(text.out.empty());
+    EXPECT_EQ(text.err, "");
+    command.emplace_back("-j");
+    const Ran machine = run(command);
+    EXPECT_EQ(machine.exit, 0) << command[0];
+    EXPECT_FALSE(machine.json().is_discarded()) << machine.out;
+  }
+}
+
+TEST_F(CtlCommand, ListsThatComeInSeveralMessagesAreWhole) {
+  dataplane_.routes.assign(950, route_record("10.0.0.0/8", api::RouteKind::blackhole));
+  EXPECT_EQ(run({"-j", "route", "list"}).json().size(), 950U);
+}
+
+TEST_F(CtlCommand, DropListLeavesZeroCountersOutUnlessAsked) {
+  EXPECT_EQ(run({"drop", "list", "-j"}).json().size(), 1U);
+  EXPECT_EQ(run({"drop", "list", "-j", "--all"}).json().size(), 2U);
+}
+
+TEST_F(CtlCommand, DropListAsksForThePortThatWasNamed) {
+  EXPECT_EQ(run({"drop", "list", "--port", "default/db"}).exit, 0);
+  const auto seen = dataplane_.seen(api::MessageType::drop_list);
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0].records<api::PortKey>()[0].key, 8U);
+}
+
+TEST_F(CtlCommand, RouteGetSaysWhenThereIsNone) {
+  dataplane_.routes.clear();
+  const Ran ran = run({"route", "get", "192.0.2.1", "-j"});
+  EXPECT_EQ(ran.exit, 1);
+  EXPECT_EQ(ran.out, "");
+  EXPECT_EQ(ran.error()["error"]["code"], "not_found");
+}
+
+TEST_F(CtlCommand, RouteChangesGoToControl) {
+  EXPECT_EQ(changed_by({"route", "add", "10.9.0.0/16", "via", "10.244.0.5"}, "route.add"),
+            (json{{"prefix", "10.9.0.0/16"}, {"via", "10.244.0.5"}}));
+}
+
+TEST_F(CtlCommand, RouteToAPortResolvesItsName) {
+  EXPECT_EQ(changed_by({"route", "add", "10.9.0.0/16", "port", "default/db"}, "route.add"),
+            (json{{"prefix", "10.9.0.0/16"}, {"port", 8}}));
+}
+
+TEST_F(CtlCommand, RouteKindsNeedNoTarget) {
+  EXPECT_EQ(changed_by({"route", "add", "fd00::/8", "unreachable"}, "route.add"),
+            (json{{"prefix", "fd00::/8"}, {"kind", "unreachable"}}));
+}
+
+TEST_F(CtlCommand, RouteDelNamesThePrefix) {
+  EXPECT_EQ(changed_by({"route", "del", "10.9.0.0/16"}, "route.del"),
+            (json{{"prefix", "10.9.0.0/16"}}));
+}
+
+TEST_F(CtlCommand, PodsAndAddressesComeFromControl) {
+  FakeControl control(dataplane_.run_dir(), [](const json& request) {
+    if (request["method"] == "pod.list") {
+      return response_frame(
+          {{"result", json::array({{{"container_id", "abc"}, {"addresses", {"10.244.0.5"}}}})}});
+    }
+    return response_frame({{"result", {{"free", 5}}}});
+  });
+  EXPECT_EQ(run({"pod", "list"}).out, "CONTAINER ID  ADDRESSES\nabc           10.244.0.5\n");
+  EXPECT_EQ(run({"pod", "list", "-j"}).json()[0]["container_id"], "abc");
+  EXPECT_EQ(run({"ipam", "show", "-j"}).json()["free"], 5);
+}
+
+TEST_F(CtlCommand, ControlErrorsKeepTheirSentence) {
+  FakeControl control(dataplane_.run_dir(), [](const json&) {
+    return response_frame(
+        {{"error", {{"code", 7}, {"msg", "prefix overlaps"}, {"details", "choose another"}}}});
+  });
+  const Ran ran = run({"route", "del", "10.9.0.0/16"});
+  EXPECT_EQ(ran.exit, 1);
+  EXPECT_EQ(ran.out, "");
+  EXPECT_EQ(ran.err, "weirctl: prefix overlaps: choose another\n");
+}
+
+TEST_F(CtlCommand, StatusShowsOneDaemonAndFailsForTheOther) {
+  const Ran ran = run({"status", "-j"});
+  EXPECT_EQ(ran.exit, 1);
+  EXPECT_EQ(ran.json()["dataplane"]["pid"], 42);
+  EXPECT_EQ(ran.json()["control"]["running"], false);
+  EXPECT_EQ(ran.error()["error"]["code"], "unavailable");
+}
+
+TEST_F(CtlCommand, StatusSucceedsWhenBothAnswer) {
+  FakeControl control(dataplane_.run_dir(), [](const json&) {
+    return response_frame({{"result", {{"pods", 3}}}});
+  });
+  const Ran ran = run({"status", "-j"});
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_EQ(ran.json()["control"]["pods"], 3);
+}
+
+TEST_F(CtlCommand, TraceStartsPrintsAndStops) {
+  dataplane_.traces = {{trace_record(1, 0, "rx", "parse"),
+                        trace_record(1, 1, "source_check", "source_ip4"),
+                        trace_record(2, 0, "rx", "parse"), trace_record(2, 1, "tx", "sent")}};
+  const Ran ran = run({"trace", "--port", "default/web", "--count", "2", "--drops", "-j"});
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  const size_t line = ran.out.find('\n');
+  EXPECT_EQ(ctl::Json::parse(ran.out.substr(0, line))["drop"]["name"], "source_ip4");
+  EXPECT_EQ(ctl::Json::parse(ran.out.substr(line))["outcome"], "sent");
+  const auto starts = dataplane_.seen(api::MessageType::trace_start);
+  ASSERT_EQ(starts.size(), 2U);
+  const api::TraceFilter filter = starts[0].records<api::TraceFilter>()[0];
+  EXPECT_EQ(filter.port_key, 7U);
+  EXPECT_EQ(filter.packets, 2U);
+  EXPECT_EQ(filter.drops_only, 1);
+  EXPECT_EQ(starts[1].records<api::TraceFilter>()[0].packets, 0U);
+}
+
+TEST_F(CtlCommand, TraceEndsAtItsTimeout) {
+  const Ran ran = run({"trace", "--timeout", "0.05"});
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_EQ(ran.err, "weirctl: no packet was traced\n");
+  EXPECT_EQ(dataplane_.seen(api::MessageType::trace_start).size(), 2U);
+}
+
+TEST_F(CtlCommand, TraceEndsWithASignalAndStopsInTheDataplane) {
+  const pthread_t self = pthread_self();
+  dataplane_.on(api::MessageType::trace_start, [self](const api::Message& request) {
+    pthread_kill(self, SIGINT);
+    return FakeDataplane::Answer{reply_packets<api::TraceRecord>(request, {})};
+  });
+  EXPECT_EQ(run({"trace"}).exit, 0);
+  EXPECT_EQ(dataplane_.seen(api::MessageType::trace_start).size(), 2U);
+}
+
+}  // namespace
+}  // namespace weir::test
