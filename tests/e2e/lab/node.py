@@ -126,7 +126,11 @@ class Node:
 
     def drops(self):
         """Packets dropped since the dataplane's start, by reason."""
-        return {drop["name"]: drop["packets"] for drop in rows(self.ctl("drop", "list"))}
+        return {d["name"]: int(d["packets"]) for d in self.ctl("drop", "list", "--all")}
+
+    def ports(self):
+        """The dataplane's ports by their first address."""
+        return {port["addresses"][0]: port for port in self.ctl("port", "list")}
 
     def cni_conf(self, version=None, **extra):
         """The plugin's stdin as libcni makes it from the ready-made conflist."""
@@ -170,9 +174,3 @@ def running(pid):
     except OSError:
         return False
 
-
-def rows(answer):
-    """weirctl's lists are arrays, or objects that hold one."""
-    if isinstance(answer, list):
-        return answer
-    return next(value for value in answer.values() if isinstance(value, list))

@@ -14,9 +14,10 @@ class Testpmd:
     """One testpmd on a pod's memif socket. Runs in the pod's namespace.
 
     `vdevs`: more devices; in mode "io" the second is paired with the memif port.
+    `start`: forwards at once; else after command("start").
     """
 
-    def __init__(self, pod, mode="icmpecho", vdevs=(), options=()):
+    def __init__(self, pod, mode="icmpecho", vdevs=(), start=True):
         self.prefix = unique("testpmd")
         core = max(os.sched_getaffinity(0))
         memif = (
@@ -29,7 +30,6 @@ class Testpmd:
             *("--no-huge", "-m", "128", "--no-pci", "--no-shconf", "--no-telemetry"),
             *(f"--file-prefix={self.prefix}", memif, *[f"--vdev={vdev}" for vdev in vdevs]),
             *("--", "-i", "--nb-cores=1", "--total-num-mbufs=8192", f"--forward-mode={mode}"),
-            *options,
         ]
         self.output = ""
         self.process = pod.netns.start(*command, stdin=subprocess.PIPE)
@@ -37,7 +37,8 @@ class Testpmd:
         self.reader.start()
         try:
             self._wait(_PROMPT, 0)
-            self.command("start")
+            if start:
+                self.command("start")
         except BaseException:
             self.close()
             raise

@@ -1,0 +1,114 @@
+"""Fixtures: nodes and pods that are gone after the test, whatever happened in it."""
+
+import os
+
+import pytest
+from lab.node import Node
+from lab.pod import KernelPod, MemifPod
+
+_SANITIZER_REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
+_nodes = []
+
+
+def pytest_configure():
+    if os.geteuid() != 0:
+        pytest.exit("end-to-end tests need root: they make network namespaces", returncode=1)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what the daemons said."""
+    report = (yield).get_result()
+    if report.failed:
+        for node in _nodes:
+            report.sections.append((f"node {node.home}", node.logs()))
+
+
+def open_node(**options):
+    node = Node(**options)
+    _nodes.append(node)
+    return node
+
+
+def close_node(node):
+    said = node.logs()
+    try:
+        node.close()
+    finally:
+        _nodes.remove(node)
+    for report in _SANITIZER_REPORTS:
+        assert report not in said, said
+
+
+@pytest.fixture(scope="session")
+def node():
+    """The node that tests share; they measure counters as differences."""
+    shared = open_node()
+    try:
+        shared.up()
+        yield shared
+    finally:
+        close_node(shared)
+
+
+@pytest.fixture
+def make_node():
+    """Nodes of one test's own, not started yet: make_node(config=…)."""
+    made = []
+
+    def make(**options):
+        made.append(open_node(**options))
+        return made[-1]
+
+    yield make
+    for one in reversed(made):
+        close_node(one)
+
+
+@pytest.fixture
+def own_node(make_node):
+    """A started node of the test's own, to kill and to restart."""
+    one = make_node()
+    one.up()
+    return one
+
+
+class Pods:
+    """Makes pods and closes them in reverse."""
+
+    def __init__(self):
+        self.made = []
+
+    def kernel(self, node, stem="pod", **conf):
+        return self._make(KernelPod, node, stem, **conf).add()
+
+    def memif(self, node, stem="memif", **conf):
+        return self._make(MemifPod, node, stem, **conf).add()
+
+    def bare(self, node, stem="pod", **conf):
+        """A kernel pod before its ADD."""
+        return self._make(KernelPod, node, stem, **conf)
+
+    def _make(self, kind, *arguments, **conf):
+        self.made.append(kind(*arguments, **conf))
+        return self.made[-1]
+
+    def close(self):
+        while self.made:
+            self.made.pop().close()
+
+
+@pytest.fixture
+def pods(request):
+    # Pods go before the node of the same test goes.
+    if "make_node" in request.fixturenames:
+        request.getfixturevalue("make_node")
+    made = Pods()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pair(node, pods):
+    """Two kernel pods on the shared node."""
+    return pods.kernel(node, "a"), pods.kernel(node, "b")
