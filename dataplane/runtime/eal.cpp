@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 
 namespace weir::dataplane {
@@ -23,7 +24,9 @@ std::vector<std::string> arguments(const EalOptions& options) {
   for (size_t i = 0; i < options.worker_cores.size(); ++i) {
     lcores += "," + std::to_string(i + 1) + "@" + std::to_string(options.worker_cores[i]);
   }
-  std::vector<std::string> all{"weir-dataplane", "--no-pci", "--no-telemetry", "--lcores=" + lcores};
+  std::vector<std::string> all{"weir-dataplane", "--no-pci", "--no-telemetry", "--lcores=" + lcores,
+                               // Its own directory below /run/dpdk; see remove_runtime_directory().
+                               "--file-prefix=weir-" + std::to_string(getpid())};
   if (!options.verbose) all.emplace_back("--log-level=*:critical");
   if (options.hugepages) {
     all.emplace_back("--in-memory");
@@ -55,6 +58,13 @@ class QuietStdout {
   int saved_;
 };
 
+// EAL makes /run/dpdk/<prefix> even when it keeps no file there. Each call fails, and
+// that is right, when somebody else's files are in the directory.
+void remove_runtime_directory() {
+  const std::filesystem::path path = rte_eal_get_runtime_dir();
+  if (rmdir(path.c_str()) == 0) rmdir(path.parent_path().c_str());
+}
+
 }  // namespace
 
 Status start_eal(const EalOptions& options) {
@@ -69,7 +79,10 @@ Status start_eal(const EalOptions& options) {
   }
   argv.push_back(nullptr);
   const QuietStdout quiet;
-  if (rte_eal_init(static_cast<int>(texts.size()), argv.data()) >= 0) return {};
+  if (rte_eal_init(static_cast<int>(texts.size()), argv.data()) >= 0) {
+    remove_runtime_directory();
+    return {};
+  }
   return {ErrorCode::unavailable, "DPDK does not start (" + std::string(rte_strerror(rte_errno)) +
                                       ") with the arguments" + shown +
                                       "; correct dataplane.eal_args and dataplane.hugepages in weir.json"};
