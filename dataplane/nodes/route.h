@@ -44,11 +44,7 @@ inline void Route::prepare(Packet* packets, std::span<const uint8_t> waiting,
     }
   }
   const auto resolve = [&](const auto& fib, const auto& keys, const auto& index, size_t count) {
-    if constexpr (requires { fib.lookup(keys.data(), next_hops.data(), count); }) {
-      fib.lookup(keys.data(), next_hops.data(), count);
-    } else {
-      for (size_t i = 0; i < count; ++i) next_hops[i] = fib.lookup(keys[i]);
-    }
+    fib.lookup(keys.data(), next_hops.data(), count);
     for (size_t i = 0; i < count; ++i) {
       packets[index[i]].adjacency = context.adjacencies->load(next_hops[i]);
     }

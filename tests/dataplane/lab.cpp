@@ -108,7 +108,7 @@ void Lab::fill(Packet& packet, const Bytes& frame, size_t piece) {
   packet.head_offset = kHeadroom;
   packet.head_length = static_cast<uint16_t>(head);
   packet.offload = {};
-  std::memcpy(packet.storage + kHeadroom, frame.data(), head);
+  std::copy_n(reinterpret_cast<const std::byte*>(frame.data()), head, packet.data());
   std::vector<Segment>& segments = body_segments_.emplace_back();
   piece = std::max(piece, (frame.size() - head + kMaxSegments - 1) / kMaxSegments);
   for (size_t at = head; at < frame.size(); at += piece) {
