@@ -92,6 +92,8 @@ Outcome<Request> read_entry(int directory, const std::string& name) {
   // O_NONBLOCK: a FIFO planted here must not hang the daemon.
   UniqueFd file(openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file) return refuse(errno_error("cannot open", errno).text);
+  struct stat info {};
+  if (fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return refuse("not a regular file");
   weir::Result<std::string> text = read_all(file.get(), kMaxEntry, Clock::now() + kReadBound);
   if (!text) return refuse(text.error().text);
   Outcome<Json> document = parse_json(*text, Keys::verbatim, kMaxEntry);
