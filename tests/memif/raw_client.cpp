@@ -14,8 +14,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "dataplane/ports/memif/handshake.h"
-
 namespace weir::dataplane::memif::test {
 
 namespace {
@@ -31,8 +29,15 @@ api::Fd make_memfd(uint64_t size, bool seal) {
   return fd;
 }
 
+Message blank_message(MessageType type) {
+  Message message;
+  std::memset(static_cast<void*>(&message), 0, sizeof message);
+  message.type = type;
+  return message;
+}
+
 Message init_message(const ClientOptions& options) {
-  Message message = make_message(MessageType::init);
+  Message message = blank_message(MessageType::init);
   message.init.version = kVersion;
   std::memcpy(message.init.secret.data(), options.secret.data(),
               std::min<size_t>(options.secret.size(), 24));
@@ -42,7 +47,7 @@ Message init_message(const ClientOptions& options) {
 }
 
 Message region_message(uint16_t index, uint64_t size) {
-  Message message = make_message(MessageType::add_region);
+  Message message = blank_message(MessageType::add_region);
   message.add_region = {index, size};
   return message;
 }
@@ -121,7 +126,7 @@ Status RawClient::add_region(int fd, uint16_t index, uint64_t size) {
 }
 
 Status RawClient::add_ring(uint16_t flags, uint16_t index, int fd) {
-  Message message = make_message(MessageType::add_ring);
+  Message message = blank_message(MessageType::add_ring);
   message.add_ring = {flags,
                       index,
                       0,
@@ -132,7 +137,7 @@ Status RawClient::add_ring(uint16_t flags, uint16_t index, int fd) {
 }
 
 Status RawClient::say_connect() {
-  Message message = make_message(MessageType::connect);
+  Message message = blank_message(MessageType::connect);
   std::strcpy(message.connect.interface.data(), "raw0");
   return exchange(message, MessageType::connected);
 }
@@ -161,7 +166,7 @@ bool RawClient::send_raw(std::span<const std::byte> bytes, std::span<const int> 
 
 std::optional<Message> RawClient::receive() {
   const auto deadline = std::chrono::steady_clock::now() + options_.timeout;
-  Message message = make_message(MessageType::none);
+  Message message = blank_message(MessageType::none);
   while (std::chrono::steady_clock::now() < deadline) {
     if (options_.pump) options_.pump();
     pollfd state{.fd = socket_.get(), .events = POLLIN, .revents = 0};
@@ -250,6 +255,12 @@ bool RawClient::send_frame(std::span<const std::byte> frame, uint8_t queue) {
   }
   set_head(true, static_cast<uint16_t>(q.head + needed), queue);
   return true;
+}
+
+void RawClient::notify(uint8_t queue) {
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // head first, then the server's mask
+  const uint16_t flags = std::atomic_ref(ring(true, queue).flags).load(std::memory_order_relaxed);
+  if ((flags & kRingMaskInterrupt) == 0) eventfd_write(eventfd(true, queue), 1);
 }
 
 std::optional<Bytes> RawClient::receive_frame(uint8_t queue) {

@@ -60,6 +60,7 @@ class RawClient {
 
   // Frames over queue `queue`, split over buffers as needed.
   bool send_frame(std::span<const std::byte> frame, uint8_t queue = 0);
+  void notify(uint8_t queue = 0);  // interrupts the server if it asks for that
   std::optional<Bytes> receive_frame(uint8_t queue = 0);
   void refill(uint8_t queue = 0);              // offers all free buffers to the server
   bool all_returned(uint8_t queue = 0) const;  // the server consumed everything sent
@@ -102,6 +103,7 @@ class RawClient {
 // A memfd of `size` bytes with F_SEAL_SHRINK or without.
 api::Fd make_memfd(uint64_t size, bool seal);
 
+Message blank_message(MessageType type);
 Message init_message(const ClientOptions& options);
 Message region_message(uint16_t index, uint64_t size);
 
