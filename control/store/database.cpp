@@ -169,8 +169,9 @@ void Database::rollback() noexcept {
 
 Error Database::fail(int code) {
   const int primary = code & 0xff;
-  damaged_ =
-      damaged_ || primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB || primary == SQLITE_ERROR;
+  if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB || primary == SQLITE_ERROR) {
+    damage_ = sqlite3_errmsg(handle_);
+  }
   const char* file = sqlite3_db_filename(handle_, "main");
   const std::string name = file == nullptr || *file == '\0' ? "the store" : file;
   for (const Remedy& remedy : kRemedies) {
@@ -182,8 +183,9 @@ Error Database::fail(int code) {
 }
 
 Error Database::mark_damaged(const std::string& what) {
-  damaged_ = true;
-  return {ErrorCode::io, "the store's " + what + "; restart weir-control, which rebuilds it"};
+  damage_ = what;
+  return {ErrorCode::io,
+          "the store is damaged (" + what + "); restart weir-control, which rebuilds it"};
 }
 
 Result<Transaction> Transaction::begin(Database& database) {

@@ -88,10 +88,10 @@ class Database {
   // Grows whenever something was rolled back; caches over the tables go stale then.
   uint64_t rollbacks() const noexcept { return rollbacks_; }
 
-  // True once the file proved to be corrupt, no database, or not to hold the tables and
-  // values that statements expect.
-  bool damaged() const noexcept { return damaged_; }
-  // For values that make no sense; `what` follows "the store's".
+  // Not empty once the file proved to be corrupt, no database, or not to hold the tables
+  // and values that statements expect: what was wrong.
+  const std::string& damage() const noexcept { return damage_; }
+  // For values that make no sense; `what` says which.
   Error mark_damaged(const std::string& what);
   // The Error of an SQLite result code, with the remedy.
   Error fail(int code);
@@ -108,7 +108,7 @@ class Database {
   std::unordered_map<const char*, sqlite3_stmt*> statements_;
   int depth_ = 0;
   uint64_t rollbacks_ = 0;
-  bool damaged_ = false;
+  std::string damage_;
 };
 
 // Rolls back unless committed. The Database outlives it.

@@ -23,7 +23,7 @@ Result<Lease> read_lease(const Query& row) {
   const bool source_known = row.integer(5) == 1 || row.integer(5) == 2;
   const bool length_fits = row.integer(3) >= 0 && row.integer(3) <= lease.address.bits();
   if (!addresses || lease.address.is_none() || !source_known || !length_fits)
-    return row.damaged("lease is damaged");
+    return row.damaged("a lease makes no sense");
   return lease;
 }
 
@@ -44,7 +44,7 @@ Result<std::vector<T>> collect(Result<Query> query, Result<T> (*read)(const Quer
 
 Result<Store::Cursor> read_cursor(const Query& row) {
   Store::Cursor cursor{.network = row.text(0), .pool = row.text(1), .last = {}};
-  if (!read_blob(row.blob(2), cursor.last)) return row.damaged("pool cursor is damaged");
+  if (!read_blob(row.blob(2), cursor.last)) return row.damaged("a pool cursor makes no sense");
   return cursor;
 }
 
@@ -53,7 +53,7 @@ Result<StoredRoute> read_route(const Query& row) {
   const auto prefix = parse_prefix(row.text(0));
   const bool kind_known = row.integer(1) >= 1 && row.integer(1) <= 4;
   if (!prefix || !kind_known || !read_blob(row.blob(3), route.gateway))
-    return row.damaged("route is damaged");
+    return row.damaged("a route makes no sense");
   route.prefix = *prefix;
   route.kind = static_cast<api::RouteKind>(row.integer(1));
   route.port_key = static_cast<uint64_t>(row.integer(2));

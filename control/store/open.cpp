@@ -74,7 +74,8 @@ Status set_up(Database& database) {
   }
   const auto check = first_text(database, "PRAGMA quick_check(1)");
   if (!check) return check.error();
-  if (*check != "ok") return database.mark_damaged("file is damaged: " + *check);
+  // The last of several lines says what is wrong.
+  if (*check != "ok") return database.mark_damaged(check->substr(check->rfind('\n') + 1));
   return migrate(database);
 }
 
@@ -119,15 +120,16 @@ Result<std::string> quarantine(const std::string& path) {
 }  // namespace
 
 Result<std::unique_ptr<Store>> Store::open_file(const std::string& path,
-                                                const std::string& quarantined, bool& damaged) {
+                                                const std::string& quarantined,
+                                                std::string& damage) {
   auto database = Database::open(path);
   if (!database) return database.error();
   std::unique_ptr<Store> store(new Store(path, std::move(*database)));
   Status status = set_up(*store->database_);
   if (status) status = store->read_all();
   if (status) status = store->prepare(quarantined);
-  damaged = store->database_->damaged();
   if (status) return store;
+  damage = store->database_->damage();
   return status.error();
 }
 
@@ -138,15 +140,18 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& directory) {
   while (true) {
     const auto created = create_file(directory, path);
     if (!created) return created.error();
-    bool damaged = !*created && !has_contents(path);
-    auto store = damaged ? Error{ErrorCode::io, path + " is empty or no file"}
-                         : open_file(path, quarantined, damaged);
-    if (store || !damaged || !quarantined.empty()) return store;
-    spdlog::warn("{}; starting with an empty store", store.error().text);
+    std::string damage;
+    if (*created || has_contents(path)) {
+      auto store = open_file(path, quarantined, damage);
+      if (store || damage.empty() || !quarantined.empty()) return store;
+    } else {
+      damage = "it is empty or no file";
+    }
     auto moved = quarantine(path);
     if (!moved) return moved.error();
     quarantined = std::move(*moved);
-    spdlog::warn("the damaged store was kept as {}", quarantined);
+    spdlog::warn("the store {} is damaged ({}); it is kept as {} and an empty one takes its place",
+                 path, damage, quarantined);
   }
 }
 

@@ -98,7 +98,7 @@ Status migrate(Database& database) {
   const auto tables = pragma(database, "SELECT count(*) FROM sqlite_schema");
   if (!tables) return tables.error();
   if (*tables > 0 && (*application != kApplicationId || *version == 0)) {
-    return database.mark_damaged("file is not one of weir's");
+    return database.mark_damaged("its tables are not weir's");
   }
   if (*version > schema_version()) {
     return Status(ErrorCode::version,

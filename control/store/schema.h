@@ -9,7 +9,7 @@ namespace weir::control {
 int schema_version() noexcept;
 
 // Brings the file to schema_version(), step by step, each in its own transaction.
-// `version` when the file is of a newer weir; Database::damaged() when it holds
+// `version` when the file is of a newer weir; Database::damage() when it holds
 // something else than weir's store.
 Status migrate(Database& database);
 

@@ -39,7 +39,7 @@ Result<Attachment> read_attachment(const Query& row) {
   const bool state_known = row.integer(14) >= 1 && row.integer(14) <= 3;
   const bool kind_known = row.integer(5) >= 1 && row.integer(5) <= 5;
   if (a.id == 0 || !mac_read || !state_known || !kind_known) {
-    return row.damaged("attachment " + std::to_string(a.id) + " is damaged");
+    return row.damaged("attachment " + std::to_string(a.id) + " makes no sense");
   }
   return a;
 }

@@ -151,7 +151,8 @@ class Store {
  private:
   Store(std::string path, std::unique_ptr<Database> database);
   static Result<std::unique_ptr<Store>> open_file(const std::string& path,
-                                                  const std::string& quarantined, bool& damaged);
+                                                  const std::string& quarantined,
+                                                  std::string& damage);
   Result<std::string> meta(const std::string& key);  // empty: not set
   Status set_meta(const std::string& key, const std::string& value);
   // Fills in what a new store needs; `quarantined` names the damaged file it replaces.
