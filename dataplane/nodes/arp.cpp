@@ -34,6 +34,7 @@ Next Arp::classify(Packet& packet, StageContext& context) noexcept {
   arp->target_ip = arp->sender_ip;
   arp->sender_mac = kGatewayMac;
   arp->sender_ip.set_wire(target);
+  // The request's padding may hold anything; a port pads with zeros where it must.
   packet.trim(packet.l3_offset + sizeof *arp);
   packet.out_port = packet.in_port;
   packet.generated = true;

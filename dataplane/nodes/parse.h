@@ -1,5 +1,7 @@
 // Checks that a frame is one weir can route and finds its headers. Everything later
 // trusts the offsets and lengths found here.
+// Lengths are checked before every read; a frame has exactly one reason to be dropped,
+// the first in the order of the headers.
 // Sources: IEEE 802.1Q, RFC 1812 5.2.2, RFC 8200, RFC 1858, RFC 7112, RFC 5095, RFC 7126.
 #pragma once
 

@@ -71,5 +71,45 @@ TEST(PacketTables, a_full_vector_gives_each_packet_its_own_verdict) {
   EXPECT_EQ(vector.queue(Next::drop).count, drops);
 }
 
+// RFC 4443 2.4 f: a burst, then the rate; each port has a bucket of its own.
+TEST(IcmpErrors, are_limited_by_port_to_a_burst_and_a_rate) {
+  Lab lab;
+  const Bytes expired = sent4(ip4({.ttl = 1}, udp()));
+  const Bytes expired_b = sent4(ip4({.source = "10.1.0.3", .ttl = 1}, udp()), from(kMacB));
+  const auto answered = [&](const Bytes& frame, uint16_t port, size_t packets) {
+    size_t answers = 0;
+    for (size_t i = 0; i < packets; ++i) answers += lab.run(frame, port).frames.size();
+    return answers;
+  };
+  EXPECT_EQ(answered(expired, kPodA, kIcmpErrorBurst + 20), kIcmpErrorBurst);
+  EXPECT_EQ(answered(expired_b, kPodB, 10), 10U);
+  lab.context().now += 10 * kLabTscHz / kIcmpErrorsPerSecond;
+  EXPECT_EQ(answered(expired, kPodA, 20), 10U);
+}
+
+class Steps : public TraceSink {
+ public:
+  void step(const Packet& packet, size_t packet_index, Next stage, Next verdict) noexcept override {
+    EXPECT_EQ(packet_index, 0U);
+    const bool rejected = verdict == Next::drop || verdict == Next::icmp_error;
+    EXPECT_EQ(packet.drop != Drop::count, rejected || stage == Next::icmp_error);
+    path.push_back(stage);
+    last = verdict;
+  }
+  std::vector<Next> path;
+  Next last = Next::count;
+};
+
+TEST(Trace, follows_a_rejected_packet_and_the_error_about_it) {
+  Lab lab;
+  Steps steps;
+  lab.run(sent4(ip4({.ttl = 1}, udp())), kPodA, {}, &steps);
+  const std::vector<Next> expected{Next::parse,   Next::source_check, Next::route,
+                                   Next::rewrite, Next::icmp_error,   Next::route,
+                                   Next::rewrite, Next::mtu};
+  EXPECT_EQ(steps.path, expected);
+  EXPECT_EQ(steps.last, Next::tx);
+}
+
 }  // namespace
 }  // namespace weir::dataplane::test
