@@ -23,7 +23,7 @@ Status set_deadline(int socket, std::chrono::milliseconds timeout) {
   return {};
 }
 
-Result<Fd> connect_socket(const std::string& path) {
+Result<Fd> connect_socket(const std::string& path, std::chrono::milliseconds timeout) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
@@ -32,6 +32,8 @@ Result<Fd> connect_socket(const std::string& path) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (!socket) return errno_error("cannot make a socket", errno);
+  // Before connect(): it waits, too, where a hung peer's queue is full.
+  if (const Status status = set_deadline(socket.get(), timeout); !status) return status.error();
   if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return socket;
   if (errno == EACCES || errno == EPERM) {
     return {ErrorCode::permission, "no permission to use " + path + ": run this as root"};
@@ -44,9 +46,8 @@ Result<Fd> connect_socket(const std::string& path) {
 
 Result<Client> Client::connect(const std::string& path, std::string_view program,
                                std::chrono::milliseconds timeout) {
-  Result<Fd> socket = connect_socket(path);
+  Result<Fd> socket = connect_socket(path, timeout);
   if (!socket) return socket.error();
-  if (const Status status = set_deadline(socket->get(), timeout); !status) return status.error();
   Client client(*std::move(socket), timeout);
   Message hello(MessageType::hello);
   Hello self{.pid = static_cast<uint32_t>(getpid())};
