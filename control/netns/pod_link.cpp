@@ -13,9 +13,9 @@ namespace weir::control {
 
 namespace {
 
+// Later plugins of a chain may change the MAC and the MTU; the alias stays.
 bool belongs(const Link& found, const PodLink& link) {
-  // Later plugins of a chain may change the MAC; the alias stays.
-  return found.kind == "tun" && (found.alias == link_alias(link.key) || found.mac == link.mac);
+  return found.kind == "tun" && found.alias == link_alias(link.key);
 }
 
 Result<std::optional<Link>> find_own(Netlink& netlink, const PodLink& link) {
