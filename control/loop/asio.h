@@ -1,8 +1,10 @@
 // Boost.Asio as weir-control uses it: one thread, coroutines.
 #pragma once
 
+// clang-format off: Boost 1.74's coroutines use std::exchange without including it.
+#include <utility>
 #include <boost/asio.hpp>
-#include <utility>  // Boost 1.74's coroutines use std::exchange without it
+// clang-format on
 
 namespace weir::control {
 

@@ -1,0 +1,194 @@
+#include "control/cni/add.h"
+
+#include <spdlog/spdlog.h>
+
+#include "control/cni/add_plan.h"
+#include "control/cni/cni_error.h"
+#include "control/cni/pod_port.h"
+#include "control/cni/pod_result.h"
+#include "control/cni/teardown.h"
+#include "control/reconcile/spool.h"
+
+namespace weir::control {
+
+namespace {
+
+using Failure = std::optional<cni::Error>;
+
+// One ADD on its way. Steps in order; whichever fails, teardown() undoes them all.
+class Addition {
+ public:
+  Addition(Controller& controller, AddPlan plan)
+      : controller_(controller), plan_(std::move(plan)), row_(plan_.row) {}
+
+  // Intent and lease become durable together, before anything else is touched.
+  Failure reserve();
+  Task<Failure> attach();
+  Failure finish();
+
+  const Attachment& row() const noexcept { return row_; }
+  cni::Json result() const { return cni::render(result_, plan_.config.version); }
+
+ private:
+  Status store_row();
+  Status set_own_mac();
+  Task<Failure> make_interface();
+  Task<Failure> set_port();
+  Task<Failure> configure_interface();
+  bool is_kernel() const noexcept { return row_.kind == api::PortKind::kernel; }
+
+  Controller& controller_;
+  const AddPlan plan_;
+  Attachment row_;
+  std::vector<Lease> leases_;
+  std::vector<cni::RouteConfig> routes_;
+  api::PortConfig port_;
+  PodLink link_;
+  api::Fd tap_;
+  cni::Result result_;
+};
+
+Status Addition::set_own_mac() {
+  if (plan_.own_mac) return {};
+  row_.mac = pod_mac(row_.id);
+  return controller_.store.update_attachment(row_);
+}
+
+Status Addition::store_row() {
+  Result<Transaction> transaction = controller_.store.begin();
+  if (!transaction) return transaction.error();
+  const Result<uint64_t> id = controller_.store.add_attachment(row_);
+  if (!id) return id.error();
+  row_.id = *id;
+  if (const Status set = set_own_mac(); !set) return set;
+  Result<std::vector<Lease>> leases =
+      controller_.ipam.allocate(row_.id, row_.network, plan_.ranges, plan_.requested);
+  if (!leases) return leases.error();
+  leases_ = *std::move(leases);
+  return transaction->commit();
+}
+
+Failure Addition::reserve() {
+  row_.state = AttachmentState::adding;
+  if (const Status stored = store_row(); !stored) {
+    row_.id = 0;  // rolled back
+    return cni_error(stored.error());
+  }
+  routes_ = for_leases(plan_.routes, leases_);
+  link_ = pod_link(row_, leases_, routes_);
+  auto port = port_config(controller_, row_, leases_, plan_.config);
+  if (!port) return port.error();
+  port_ = *port;
+  return std::nullopt;
+}
+
+Task<Failure> Addition::make_interface() {
+  const Result<Namespace> space = Namespace::open(row_.netns);
+  if (!space) {
+    co_return cni::Error{cni::Code::invalid_netns, space.error().text, ""};
+  }
+  const bool kernel = is_kernel();
+  Result<api::Fd> tap = co_await controller_.pool.run([&, kernel] {
+    return space->run_for<api::Fd>([&]() -> Result<api::Fd> {
+      if (const Status up = loopback_up(); !up) return up.error();
+      return kernel ? create_link(link_) : Result<api::Fd>(api::Fd());
+    });
+  });
+  if (!tap) co_return cni_error(tap.error(), "cannot make " + row_.ifname + " in " + row_.netns);
+  tap_ = *std::move(tap);
+  co_return std::nullopt;
+}
+
+Task<Failure> Addition::set_port() {
+  const Result<api::PortState> set = co_await controller_.dataplane.call<Result<api::PortState>>(
+      [this](api::Client& client) { return client.port_set(port_, tap_.get()); });
+  if (!set) co_return cni_error(set.error(), "weir-dataplane did not take the port");
+  controller_.live.insert(row_.id);
+  tap_.reset();  // the dataplane has its own
+  co_return std::nullopt;
+}
+
+Task<Failure> Addition::configure_interface() {
+  const Result<Namespace> space = Namespace::open(row_.netns);
+  if (!space) co_return cni::Error{cni::Code::invalid_netns, space.error().text, ""};
+  const Status done = co_await controller_.pool.run(
+      [&] { return space->run([&] { return configure_link(link_); }); });
+  if (!done)
+    co_return cni_error(done.error(), "cannot configure " + row_.ifname + " in " + row_.netns);
+  co_return std::nullopt;
+}
+
+Task<Failure> Addition::attach() {
+  Failure failure = co_await make_interface();
+  if (!failure) failure = co_await set_port();
+  if (!failure && is_kernel()) failure = co_await configure_interface();
+  co_return failure;
+}
+
+Failure Addition::finish() {
+  result_ = make_result(plan_, row_, leases_, routes_, port_);
+  row_.state = AttachmentState::ready;
+  row_.result = cni::render(result_, cni::kNewestVersion).dump();
+  const Status stored = controller_.store.update_attachment(row_);
+  if (!stored) return cni_error(stored.error());
+  controller_.live.erase(row_.id);
+  return std::nullopt;
+}
+
+// A memif socket's name holds no network, so one name serves one attachment only.
+Result<bool> name_taken(Controller& controller, const Attachment& wanted) {
+  const Result<std::vector<Attachment>> rows = controller.store.attachments();
+  if (!rows) return rows.error();
+  for (const Attachment& row : *rows) {
+    if (row.container_id == wanted.container_id && row.ifname == wanted.ifname &&
+        row.network != wanted.network) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// An earlier ADD that succeeded stands; the rest of one that did not is removed.
+Task<Failure> clear_place(Controller& controller, const Attachment& wanted) {
+  const cni::Error taken{cni::Code::exists, wanted.container_id + " already has " + wanted.ifname,
+                         "it stays as it is; DEL it first"};
+  const Result<std::optional<Attachment>> there =
+      controller.store.find_attachment(wanted.network, wanted.container_id, wanted.ifname);
+  if (!there) co_return cni_error(there.error());
+  if (*there && (*there)->state == AttachmentState::ready) co_return taken;
+  if (*there) co_await teardown(controller, **there);
+  if (wanted.kind != api::PortKind::memif) co_return std::nullopt;
+  const Result<bool> other = name_taken(controller, wanted);
+  if (!other) co_return cni_error(other.error());
+  co_return *other ? Failure(taken) : std::nullopt;
+}
+
+Failure check_ready(const Controller& controller) {
+  const SessionView dataplane = controller.dataplane.view();
+  if (dataplane.ready) return std::nullopt;
+  return cni::Error{cni::Code::try_later, "the dataplane is not ready", dataplane.reason};
+}
+
+}  // namespace
+
+Task<cni::Outcome<cni::Json>> add_attachment(Controller& controller, cni::Request request) {
+  auto plan = plan_add(controller, request);
+  if (!plan) co_return plan.error();
+  if (const Failure busy = check_ready(controller)) co_return *busy;
+  co_await drain_spool(controller);
+  const Attachment wanted = plan->row;
+  const auto lock =
+      co_await controller.locks.lock(lock_name(wanted.network, wanted.container_id, wanted.ifname));
+  if (const Failure taken = co_await clear_place(controller, wanted)) co_return *taken;
+  Addition addition(controller, *std::move(plan));
+  Failure failure = addition.reserve();
+  if (!failure) failure = co_await addition.attach();
+  if (!failure) failure = addition.finish();
+  if (!failure) co_return addition.result();
+  if (addition.row().id != 0) co_await teardown(controller, addition.row());
+  spdlog::warn("ADD {} {}: {}: {}", addition.row().container_id, addition.row().ifname,
+               failure->msg, failure->details);
+  co_return *failure;
+}
+
+}  // namespace weir::control

@@ -1,0 +1,97 @@
+#include "control/cni/add_plan.h"
+
+#include <algorithm>
+
+#include "control/cni/cni_error.h"
+#include "control/cni/pod_port.h"
+
+namespace weir::control {
+
+namespace {
+
+constexpr uint16_t kMinMtu4 = 68;    // RFC 791
+constexpr uint16_t kMinMtu6 = 1280;  // RFC 8200
+
+cni::Outcome<api::PortKind> port_kind(const cni::NetworkConfig& config) {
+  switch (config.port) {
+    case cni::PortKind::kernel: return api::PortKind::kernel;
+    case cni::PortKind::memif: return api::PortKind::memif;
+    case cni::PortKind::vhost_user: break;
+  }
+  return cni::Error{cni::Code::unsupported_field, "this version has no vhost-user ports",
+                    "set \"port\" to \"kernel\" or \"memif\""};
+}
+
+bool has_ip6(const RangeSets& sets) {
+  return std::ranges::any_of(
+      sets, [](const RangeSet& set) { return set.front().subnet.address.is_ip6(); });
+}
+
+std::optional<cni::Error> set_mtu(const Controller& controller, AddPlan& plan) {
+  plan.row.mtu = plan.config.mtu.value_or(controller.config.network.mtu);
+  const uint16_t least = has_ip6(plan.ranges) ? kMinMtu6 : kMinMtu4;
+  if (plan.row.mtu >= least) return std::nullopt;
+  return cni::Error{cni::Code::invalid_config, "mtu " + std::to_string(plan.row.mtu) +
+                                                   " is below " + std::to_string(least) +
+                                                   ", the least that its addresses need"};
+}
+
+std::optional<cni::Error> set_addressing(const Controller& controller, AddPlan& plan) {
+  auto ranges = ranges_of(controller, plan.config);
+  if (!ranges) return ranges.error();
+  auto requested = cni::requested_addresses(plan.config, plan.environment);
+  if (!requested) return requested.error();
+  const auto mac = cni::requested_mac(plan.config, plan.environment);
+  if (!mac) return mac.error();
+  auto routes = pod_routes(plan.config);
+  if (!routes) return routes.error();
+  plan.ranges = *std::move(ranges);
+  plan.requested = *std::move(requested);
+  plan.routes = *std::move(routes);
+  plan.own_mac = mac->has_value();
+  if (*mac) plan.row.mac = **mac;
+  return set_mtu(controller, plan);
+}
+
+Attachment make_row(const AddPlan& plan, const cni::Request& request, api::PortKind kind) {
+  Attachment row;
+  row.network = plan.config.name;
+  row.container_id = plan.environment.container_id;
+  row.ifname = plan.environment.ifname;
+  row.netns = plan.environment.netns;
+  row.kind = kind;
+  row.config = request.config;
+  row.args = plan.environment.args;
+  row.cni_version = to_string(plan.config.version);
+  row.pod_name = plan.environment.arguments.get("K8S_POD_NAME");
+  row.pod_namespace = plan.environment.arguments.get("K8S_POD_NAMESPACE");
+  return row;
+}
+
+}  // namespace
+
+cni::Outcome<RangeSets> ranges_of(const Controller& controller, const cni::NetworkConfig& config) {
+  auto ranges =
+      parse_ranges(config.ipam, controller.config.network.pod_cidrs, config.runtime.ip_ranges);
+  if (!ranges) return cni_error(ranges.error());
+  return *std::move(ranges);
+}
+
+cni::Outcome<AddPlan> plan_add(const Controller& controller, const cni::Request& request) {
+  auto config = cni::parse_network_config(request.config, cni::Command::add);
+  if (!config) return config.error();
+  if (const auto wrong = cni::check_netns(request.environment)) return *wrong;
+  if (cni::delegates_ipam(*config)) {
+    return cni::Error{cni::Code::unsupported_field,
+                      "this version has no delegated IPAM (\"" + config->ipam_type + "\")",
+                      "leave \"ipam\" out, or set its type to \"weir\""};
+  }
+  const auto kind = port_kind(*config);
+  if (!kind) return kind.error();
+  AddPlan plan{.environment = request.environment, .config = *std::move(config)};
+  plan.row = make_row(plan, request, *kind);
+  if (const auto wrong = set_addressing(controller, plan)) return *wrong;
+  return plan;
+}
+
+}  // namespace weir::control

@@ -1,0 +1,18 @@
+// Takes an attachment apart: port, interface, addresses, row. One way for a DEL, for an
+// ADD that failed half way, and for what a restart finds unfinished.
+#pragma once
+
+#include "control/controller.h"
+
+namespace weir::control {
+
+// Whatever is missing already, or cannot be reached now, is passed over: the dataplane
+// sweeps a port at its next replay, an interface goes with its namespace, and IPAM keeps
+// what the disk refused. The caller holds the attachment's lock.
+Task<> teardown(Controller& controller, Attachment row);
+
+// The name of an attachment's lock.
+std::string lock_name(const std::string& network, const std::string& container_id,
+                      const std::string& ifname);
+
+}  // namespace weir::control

@@ -1,0 +1,188 @@
+#include "control/daemon.h"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <exception>
+
+#include "control/reconcile/desired_state.h"
+#include "control/reconcile/host_port.h"
+#include "control/reconcile/spool.h"
+#include "control/reconcile/startup.h"
+#include "control/server/dispatcher.h"
+#include "control/server/listen.h"
+
+namespace weir::control {
+
+namespace {
+
+constexpr size_t kBlockingThreads = 8;  // network namespaces worked on at once
+constexpr std::chrono::seconds kHousekeeping(10);
+constexpr std::chrono::milliseconds kStopPoll(10);
+constexpr std::chrono::seconds kStopPatience(15);  // more than any request can take
+
+Status make_directory(const std::string& path, mode_t mode) {
+  if (mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return {};
+  Error error = errno_error("cannot make " + path, errno);
+  error.text += ": make it, or set another WEIR_RUN_DIR";
+  return error;
+}
+
+Status check_writable(const std::string& path) {
+  if (access(path.c_str(), W_OK | X_OK) == 0) return {};
+  Error error = errno_error("cannot write to " + path, errno);
+  error.text += ": give it to root and make it writable, or set another WEIR_RUN_DIR";
+  return error;
+}
+
+}  // namespace
+
+Daemon::Daemon(config::Config config, Paths paths)
+    : config_(std::move(config)),
+      paths_(std::move(paths)),
+      pool_(loop_, kBlockingThreads),
+      locks_(loop_) {}
+
+Daemon::~Daemon() {
+  metrics_.reset();  // its threads ask the loop and the session
+  if (dataplane_) dataplane_->stop();
+}
+
+Result<std::unique_ptr<Daemon>> Daemon::open(config::Config config, Paths paths) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), std::move(paths)));
+  if (const Status prepared = daemon->prepare(); !prepared) return prepared.error();
+  return daemon;
+}
+
+Status Daemon::open_store() {
+  Result<std::unique_ptr<Store>> store = Store::open(paths_.state_dir);
+  if (!store) return store.error();
+  store_ = *std::move(store);
+  if (store_->recovered()) {
+    spdlog::error("the store was damaged and began empty; the damaged file is {}",
+                  store_->quarantined());
+  }
+  Result<std::unique_ptr<Ipam>> ipam = Ipam::open(*store_);
+  if (!ipam) return ipam.error();
+  ipam_ = *std::move(ipam);
+  return {};
+}
+
+Status Daemon::prepare() {
+  if (const Status made = make_directory(paths_.run_dir, 0755); !made) return made;
+  if (const Status writable = check_writable(paths_.run_dir); !writable) return writable;
+  Result<api::Fd> listener = listen_at(paths_.cni_socket());
+  if (!listener) return listener.error();
+  if (const Status opened = open_store(); !opened) return opened;
+  dataplane_ = std::make_unique<DataplaneSession>(
+      loop_, SessionOptions{.socket = paths_.dataplane_socket()},
+      SessionEvents{.plan = [this] { return desired_state(*controller_); },
+                    .replayed = [this](const ReplayReport& report) { on_replayed(report); }});
+  controller_.reset(
+      new Controller{config_, paths_, *store_, *ipam_, pool_, locks_, *dataplane_, {}, {}});
+  server_ = std::make_unique<FrameServer>(loop_, *std::move(listener), [this](std::string body) {
+    return dispatch(*controller_, std::move(body));
+  });
+  Result<std::unique_ptr<Metrics>> metrics =
+      Metrics::start(config_.control.metrics, loop_, *controller_);
+  if (!metrics) return metrics.error();
+  metrics_ = *std::move(metrics);
+  return ensure_host_port(*controller_);
+}
+
+void Daemon::on_replayed(const ReplayReport& report) {
+  spdlog::info("dataplane: replay {} set {} ports and {} routes, swept {} and {}",
+               report.generation, report.ports, report.routes, report.ports_swept,
+               report.routes_swept);
+  for (const ReplayReport::Failure& failure : report.failed_ports) {
+    spdlog::warn("dataplane: port {}: {}", failure.port_key, failure.error.text);
+  }
+  for (const Error& error : report.failed_routes) spdlog::warn("dataplane: route {}", error.text);
+  if (!report.failed_ports.empty()) {
+    asio::co_spawn(loop_, retry_ports(*controller_, report.failed_ports), asio::detached);
+  }
+}
+
+Task<> Daemon::start() {
+  const Status reconciled = co_await reconcile_store(*controller_);
+  if (!reconciled) spdlog::error("cannot reconcile the store: {}", reconciled.error().text);
+  if (stopping_) co_return;
+  dataplane_->start();
+  server_->start();
+  asio::co_spawn(loop_, housekeeping(), asio::detached);
+  spdlog::info("weir-control {} serves {}", WEIR_VERSION, paths_.cni_socket());
+}
+
+Task<> Daemon::housekeeping() {
+  housekeeping_ = std::make_unique<asio::steady_timer>(loop_);
+  while (!stopping_) {
+    housekeeping_->expires_after(kHousekeeping);
+    boost::system::error_code cancelled;
+    co_await housekeeping_->async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    if (stopping_) break;
+    co_await drain_spool(*controller_);
+    if (ipam_->pending_removals() == 0) continue;
+    if (const Status freed = ipam_->retry(); !freed) spdlog::warn("{}", freed.error().text);
+  }
+}
+
+void Daemon::handle_signals() {
+  signals_ = std::make_unique<asio::signal_set>(loop_, SIGTERM, SIGINT, SIGHUP);
+  wait_for_signal();
+}
+
+void Daemon::wait_for_signal() {
+  signals_->async_wait([this](boost::system::error_code cancelled, int number) {
+    if (cancelled) return;
+    if (number != SIGHUP) {
+      stop_now();
+      return;
+    }
+    spdlog::warn(
+        "SIGHUP is ignored: restart weir-control to read its configuration; pods keep running");
+    wait_for_signal();
+  });
+}
+
+void Daemon::stop() {
+  asio::post(loop_, [this] { stop_now(); });
+}
+
+void Daemon::stop_now() {
+  if (std::exchange(stopping_, true)) return;
+  spdlog::info("weir-control stops; pods keep running");
+  asio::co_spawn(loop_, finish(), asio::detached);
+}
+
+Task<> Daemon::finish() {
+  server_->stop();
+  if (housekeeping_) housekeeping_->cancel();
+  const auto end = std::chrono::steady_clock::now() + kStopPatience;
+  asio::steady_timer timer(loop_);
+  // What is in hand ends by itself: every step has a deadline.
+  while (server_->busy() > 0 && std::chrono::steady_clock::now() < end) {
+    timer.expires_after(kStopPoll);
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+  metrics_.reset();
+  dataplane_->stop();
+  unlink(paths_.cni_socket().c_str());
+  loop_.stop();
+}
+
+void Daemon::run_loop() {
+  try {
+    loop_.run();
+  } catch (const std::exception& failure) {
+    spdlog::critical("a task failed: {}", failure.what());
+  }
+}
+
+void Daemon::run() {
+  asio::co_spawn(loop_, start(), asio::detached);
+  while (!loop_.stopped()) run_loop();
+}
+
+}  // namespace weir::control

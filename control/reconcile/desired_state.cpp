@@ -1,0 +1,95 @@
+#include "control/reconcile/desired_state.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "control/cni/pod_port.h"
+#include "control/reconcile/host_port.h"
+
+namespace weir::control {
+
+namespace {
+
+// Rows whose ports the dataplane must keep.
+bool is_wanted(const Controller& controller, const Attachment& row) {
+  return row.container_id != kHostContainerId &&
+         (row.state == AttachmentState::ready || controller.live.contains(row.id));
+}
+
+Status add_ports(const Controller& controller, ReplayPlan& plan) {
+  const Result<std::vector<Attachment>> rows = controller.store.attachments();
+  if (!rows) return rows.error();
+  if (controller.host.key != 0) plan.ports.push_back(host_replay_port(controller));
+  for (const Attachment& row : *rows) {
+    if (!is_wanted(controller, row)) continue;
+    Result<ReplayPort> port = replay_port(controller, row);
+    if (port) {
+      plan.ports.push_back(*std::move(port));
+    } else {
+      spdlog::error("the port of {} cannot be set: {}", row.container_id, port.error().text);
+    }
+  }
+  return {};
+}
+
+Status add_routes(const Controller& controller, ReplayPlan& plan) {
+  const Result<std::vector<StoredRoute>> stored = controller.store.routes();
+  if (!stored) return stored.error();
+  for (const StoredRoute& route : *stored) plan.routes.push_back(api_route(route));
+  for (const Family family : {Family::ip4, Family::ip6}) {
+    const std::optional<api::Route> route = default_route(controller, family);
+    const auto same = [&](const api::Route& other) { return other.prefix == route->prefix; };
+    if (route && std::ranges::none_of(plan.routes, same)) plan.routes.push_back(*route);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<ReplayPort> replay_port(const Controller& controller, const Attachment& row) {
+  const Result<std::vector<Lease>> leases = controller.store.leases_of(row.id);
+  if (!leases) return leases.error();
+  const auto config = cni::parse_network_config(row.config, cni::Command::del);
+  if (!config) return {ErrorCode::config, config.error().msg};
+  const auto port = port_config(controller, row, *leases, *config);
+  if (!port) return {ErrorCode::config, port.error().msg};
+  ReplayPort out{.config = *port};
+  if (row.kind == api::PortKind::kernel) {
+    out.open_tap = [netns = row.netns, link = pod_link(row)]() -> Result<api::Fd> {
+      const Result<Namespace> space = Namespace::open(netns);
+      if (!space) return space.error();
+      return space->run_for<api::Fd>([&] { return attach_link(link); });
+    };
+  }
+  return out;
+}
+
+std::optional<api::Route> default_route(const Controller& controller, Family family) {
+  const HostPort& host = controller.host;
+  const bool leased = std::ranges::any_of(host.link.link.addresses,
+                                          [&](const IpAddress& a) { return a.family == family; });
+  if (host.key == 0 || !leased) return std::nullopt;
+  return api::Route{.prefix = make_prefix(IpAddress{.family = family}, 0),
+                    .kind = api::RouteKind::port,
+                    .port_key = host.key};
+}
+
+api::Route api_route(const StoredRoute& route) {
+  return {.prefix = route.prefix,
+          .kind = route.kind,
+          .port_key = route.port_key,
+          .gateway = route.gateway};
+}
+
+Result<ReplayPlan> desired_state(Controller& controller) {
+  ReplayPlan plan;
+  const Result<uint64_t> generation = controller.store.next_generation();
+  if (!generation) return generation.error();
+  plan.generation = *generation;
+  if (const Status ports = add_ports(controller, plan); !ports) return ports.error();
+  if (const Status routes = add_routes(controller, plan); !routes) return routes.error();
+  return plan;
+}
+
+}  // namespace weir::control
