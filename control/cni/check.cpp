@@ -97,7 +97,7 @@ Task<Failure> check_row(Controller& controller, const Attachment& row,
   if (!routes) co_return routes.error();
   const PodLink link = pod_link(row, *leases, for_leases(*routes, *leases));
   const std::string netns = row.netns;
-  co_return co_await controller.pool.run([netns, link] { return check_namespace(netns, link); });
+  co_return co_await controller.pool.run([&netns, &link] { return check_namespace(netns, link); });
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ Task<> teardown(Controller& controller, Attachment row) {
     const PodLink link = pod_link(row);
     const std::string netns = row.netns;
     const Status removed =
-        co_await controller.pool.run([netns, link] { return remove_pod_link(netns, link); });
+        co_await controller.pool.run([&netns, &link] { return remove_pod_link(netns, link); });
     if (!removed) spdlog::warn("{} in {} stays: {}", row.ifname, netns, removed.error().text);
   }
   const Status released = controller.ipam.remove(row.id);

@@ -28,7 +28,7 @@ Task<> carry_out(Controller& controller, cni::SpoolEntry entry) {
 Task<> drain_spool(Controller& controller) {
   const auto lock = co_await controller.locks.lock(kSpoolLock);
   const std::string directory = controller.paths.spool_dir();
-  auto entries = co_await controller.pool.run([directory] { return cni::read_spool(directory); });
+  auto entries = co_await controller.pool.run([&directory] { return cni::read_spool(directory); });
   if (!entries) {
     spdlog::warn("cannot read the spool: {}", entries.error().text);
     co_return;
