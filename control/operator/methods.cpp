@@ -124,6 +124,15 @@ cni::Outcome<cni::Json> show_status(Controller& controller) {
                    {"pools", *pools}};
 }
 
+namespace {
+
+cni::Error unknown_method(const std::string& method) {
+  return {cni::Code::invalid_environment, "there is no method '" + method + "'",
+          "install the same release of all programs"};
+}
+
+}  // namespace
+
 Task<cni::Outcome<cni::Json>> run_operator_method(Controller& controller, std::string method,
                                                   cni::Json params) {
   if (method == "pod.list") co_return list_pods(controller);
@@ -132,8 +141,7 @@ Task<cni::Outcome<cni::Json>> run_operator_method(Controller& controller, std::s
   if (method == "route.list") co_return list_routes(controller);
   if (method == "route.add") co_return co_await add_route(controller, std::move(params));
   if (method == "route.del") co_return co_await delete_route(controller, std::move(params));
-  co_return cni::Error{cni::Code::invalid_environment, "there is no method '" + method + "'",
-                       "install the same release of all programs"};
+  co_return unknown_method(method);
 }
 
 }  // namespace weir::control

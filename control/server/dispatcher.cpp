@@ -25,6 +25,24 @@ std::string encode_error(const cni::Error& error) {
         {{"code", static_cast<int>(error.code)}, {"msg", error.msg}, {"details", error.details}}}});
 }
 
+// Plain functions make all JSON here: g++ 12 destroys the initializer lists of a
+// coroutine's expressions twice.
+std::string encode_outcome(cni::Outcome<Json> outcome) {
+  if (!outcome) return encode_error(outcome.error());
+  return encode({{"result", *std::move(outcome)}});
+}
+
+std::string encode_exception(const std::exception& failure) {
+  spdlog::error("a request failed: {}", failure.what());
+  return encode_error(
+      {cni::Code::internal, "weir-control could not carry out the request", failure.what()});
+}
+
+cni::Outcome<Json> printed_result(cni::Outcome<Json> printed) {
+  if (!printed) return printed.error();
+  return Json{{"stdout", *std::move(printed)}};
+}
+
 Task<cni::Outcome<Json>> run(Controller& controller, std::string body) {
   auto request = cni::parse_json(body, cni::Keys::verbatim, cni::kMaxFrameBody);
   if (!request) co_return request.error();
@@ -37,8 +55,7 @@ Task<cni::Outcome<Json>> run(Controller& controller, std::string body) {
   const auto command = cni::parse_method(method);
   if (!command) co_return co_await run_operator_method(controller, method, std::move(params));
   auto printed = co_await run_verb(controller, *command, std::move(params));
-  if (!printed) co_return printed.error();
-  co_return Json{{"stdout", *std::move(printed)}};
+  co_return printed_result(std::move(printed));
 }
 
 }  // namespace
@@ -46,11 +63,9 @@ Task<cni::Outcome<Json>> run(Controller& controller, std::string body) {
 Task<std::string> dispatch(Controller& controller, std::string body) {
   try {
     auto outcome = co_await run(controller, std::move(body));
-    co_return outcome ? encode({{"result", *std::move(outcome)}}) : encode_error(outcome.error());
+    co_return encode_outcome(std::move(outcome));
   } catch (const std::exception& failure) {
-    spdlog::error("a request failed: {}", failure.what());
-    co_return encode_error(
-        {cni::Code::internal, "weir-control could not carry out the request", failure.what()});
+    co_return encode_exception(failure);
   }
 }
 

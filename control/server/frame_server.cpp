@@ -86,8 +86,9 @@ Task<> FrameServer::accept_loop() {
 }
 
 Task<> FrameServer::serve(Shared connection) {
-  while (!stopped_ && co_await serve_one(connection)) {
-  }
+  // Not in the loop's condition: g++ 12 miscompiles a co_await behind &&.
+  bool more = true;
+  while (more && !stopped_) more = co_await serve_one(connection);
   connection->timer.cancel();
   connection->close();
   connections_.erase(connection);
