@@ -1,8 +1,12 @@
 #include "tests/memif/harness.h"
 
+#include <fcntl.h>
+#include <spawn.h>
 #include <unistd.h>
 
 #include <cstring>
+
+#include "tests/memif/threads.h"
 
 namespace weir::dataplane::memif::test {
 
@@ -132,6 +136,25 @@ api::PortState MemifTest::state() const {
 void MemifTest::expect_fd_baseline() {
   EXPECT_TRUE(pump_until([this] { return port_->undisposed() == 0 && open_fds() <= fd_baseline_; }))
       << open_fds() << " descriptors are open, " << fd_baseline_ << " were";
+}
+
+pid_t spawn(const std::vector<std::string>& command, api::Fd& output, int input) {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return -1;
+  output.reset(ends[0]);
+  const api::Fd writer(ends[1]);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, writer.get(), STDOUT_FILENO);
+  if (input >= 0) posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+  std::vector<char*> arguments;
+  for (const std::string& argument : command)
+    arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  pid_t pid = -1;
+  if (posix_spawn(&pid, arguments[0], &actions, nullptr, arguments.data(), environ) != 0) pid = -1;
+  posix_spawn_file_actions_destroy(&actions);
+  return pid;
 }
 
 }  // namespace weir::dataplane::memif::test
