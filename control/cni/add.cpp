@@ -13,6 +13,9 @@ namespace weir::control {
 
 namespace {
 
+constexpr auto kReadyWait = std::chrono::seconds(2);
+constexpr auto kReadyPoll = std::chrono::milliseconds(20);
+
 using Failure = std::optional<cni::Error>;
 
 // One ADD on its way. Steps in order; whichever fails, teardown() undoes them all.
@@ -163,10 +166,21 @@ Task<Failure> clear_place(Controller& controller, const Attachment& wanted) {
   co_return *other ? Failure(taken) : std::nullopt;
 }
 
-Failure check_ready(const Controller& controller) {
-  const SessionView dataplane = controller.dataplane.view();
-  if (dataplane.ready) return std::nullopt;
-  return cni::Error{cni::Code::try_later, "the dataplane is not ready", dataplane.reason};
+Failure not_ready(const Controller& controller) {
+  return cni::Error{cni::Code::try_later, "the dataplane is not ready",
+                    controller.dataplane.view().reason};
+}
+
+// A dataplane that restarts is back within a moment; that is worth waiting for.
+Task<Failure> wait_ready(Controller& controller) {
+  const auto end = std::chrono::steady_clock::now() + kReadyWait;
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  while (!controller.dataplane.ready()) {
+    if (std::chrono::steady_clock::now() > end) co_return not_ready(controller);
+    timer.expires_after(kReadyPoll);
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+  co_return std::nullopt;
 }
 
 }  // namespace
@@ -174,7 +188,8 @@ Failure check_ready(const Controller& controller) {
 Task<cni::Outcome<cni::Json>> add_attachment(Controller& controller, cni::Request request) {
   auto plan = plan_add(controller, request);
   if (!plan) co_return plan.error();
-  if (const Failure busy = check_ready(controller)) co_return *busy;
+  const Failure busy = co_await wait_ready(controller);
+  if (busy) co_return *busy;
   co_await drain_spool(controller);
   const Attachment wanted = plan->row;
   const auto lock =
