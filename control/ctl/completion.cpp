@@ -56,6 +56,7 @@ _weirctl_ports() {
 }
 
 _weirctl() {
+  COMPREPLY=()
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 )";
 

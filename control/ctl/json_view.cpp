@@ -17,31 +17,24 @@ std::string words(std::string key, bool upper) {
   return printable(key);
 }
 
-std::vector<std::string> columns_of(const Json& rows, const std::vector<std::string>& first) {
-  std::vector<std::string> keys;
-  const auto known = [&keys](const std::string& key) {
-    return std::ranges::find(keys, key) != keys.end();
-  };
-  for (const std::string& key : first) {
-    const bool used = std::ranges::any_of(rows, [&](const Json& row) { return row.contains(key); });
-    if (used) keys.push_back(key);
-  }
-  for (const Json& row : rows) {
-    if (!row.is_object()) continue;
-    for (const auto& [key, value] : row.items()) {
-      if (!known(key)) keys.push_back(key);
-    }
-  }
-  return keys;
-}
-
 bool numeric(const Json& rows, const std::string& key) {
-  return std::ranges::all_of(rows, [&](const Json& row) {
-    return !row.is_object() || !row.contains(key) || row[key].is_number();
-  });
+  bool any = false;
+  for (const Json& row : rows) {
+    const Json& value = member(row, key);
+    if (!value.is_null() && !value.is_number()) return false;
+    any |= value.is_number();
+  }
+  return any;
 }
 
 }  // namespace
+
+const Json& member(const Json& object, std::string_view key) {
+  static const Json kNull;
+  if (!object.is_object()) return kNull;
+  const auto found = object.find(std::string(key));
+  return found == object.end() ? kNull : *found;
+}
 
 std::string cell_of(const Json& value) {
   if (value.is_null()) return "";
@@ -65,10 +58,9 @@ std::string fields_of(const Json& object, std::string_view indent) {
   return fields.text();
 }
 
-std::string table_of(const Json& rows, const std::vector<std::string>& first,
+std::string table_of(const Json& rows, const std::vector<std::string>& keys,
                      std::string_view nothing) {
-  if (rows.empty()) return std::string(nothing) + "\n";
-  const std::vector<std::string> keys = columns_of(rows, first);
+  if (!rows.is_array() || rows.empty()) return std::string(nothing) + "\n";
   std::vector<Table::Column> columns;
   for (const std::string& key : keys) {
     columns.push_back(
@@ -77,10 +69,7 @@ std::string table_of(const Json& rows, const std::vector<std::string>& first,
   Table table(std::move(columns));
   for (const Json& row : rows) {
     std::vector<std::string> cells;
-    for (const std::string& key : keys) {
-      const bool has = row.is_object() && row.contains(key);
-      cells.push_back(has ? cell_of(row[key]) : "");
-    }
+    for (const std::string& key : keys) cells.push_back(cell_of(member(row, key)));
     table.row(std::move(cells));
   }
   return table.text();

@@ -5,26 +5,36 @@
 namespace weir::ctl {
 namespace {
 
+// A container's id to twelve digits, as runtimes show it; JSON has all of it.
 std::string pods_text(const Json& pods) {
-  return table_of(pods, {"name", "container_id", "ifname", "kind", "addresses", "port_key"},
+  constexpr size_t kShort = 12;
+  Json rows = Json::array();
+  for (const Json& pod : pods) {
+    Json row = pod;
+    const Json& id = member(pod, "container_id");
+    if (id.is_string()) row["container"] = id.get<std::string>().substr(0, kShort);
+    rows.push_back(std::move(row));
+  }
+  return table_of(rows,
+                  {"name", "container", "ifname", "kind", "addresses", "mtu", "port_key", "state"},
                   "no pod is attached");
 }
 
 Json same(const Json& answer) { return answer; }
 
-// A list may come bare or as the only member of an object.
-Json rows_of(Json answer, const char* member) {
-  if (answer.is_object() && answer.contains(member)) answer = Json(answer[member]);
-  return answer.is_array() ? answer : Json::array();
-}
-
 Status list_pods(Session& session) {
   const auto answer = session.control("pod.list");
   if (!answer) return answer.error();
-  return show(session, same, pods_text, rows_of(*answer, "pods"));
+  return show(session, same, pods_text, answer->is_array() ? *answer : Json::array());
 }
 
-std::string ipam_text(const Json& answer) { return fields_of(answer); }
+std::string ipam_text(const Json& answer) {
+  return table_of(member(answer, "pools"), {"ranges", "size", "used", "resting", "free"},
+                  "no ranges") +
+         "\n" +
+         table_of(member(answer, "leases"), {"address", "state", "pod", "container_id", "ifname"},
+                  "no leases");
+}
 
 Status show_ipam(Session& session) {
   const auto answer = session.control("ipam.show");

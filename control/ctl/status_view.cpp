@@ -60,8 +60,35 @@ Json control_json(const Json& answer) {
   return json;
 }
 
+std::string session_text(const Json& dataplane) {
+  if (member(dataplane, "connected") == true) {
+    return "connected, generation " + cell_of(member(dataplane, "generation"));
+  }
+  return "not connected: " + cell_of(member(dataplane, "reason"));
+}
+
+std::string pool_text(const Json& pool) {
+  return cell_of(member(pool, "used")) + " of " + cell_of(member(pool, "size")) + " used in " +
+         cell_of(member(pool, "ranges"));
+}
+
+// Members without a line of their own are shown as they are.
 std::string control_text(const Json& answer) {
-  return "  state:  running\n" + fields_of(answer, "  ");
+  Fields fields;
+  fields.add("  state", "running");
+  if (!answer.is_object()) return fields.text() + fields_of(answer, "  ");
+  for (const auto& [key, value] : answer.items()) {
+    if (key == "uptime_s" && value.is_number_unsigned()) {
+      fields.add("  uptime", duration(value.get<uint64_t>() * 1'000'000'000));
+    } else if (key == "dataplane" && value.is_object()) {
+      fields.add("  dataplane", session_text(value));
+    } else if (key == "pools" && value.is_array()) {
+      for (const Json& pool : value) fields.add("  addresses", pool_text(pool));
+    } else {
+      fields.add("  " + printable(key), cell_of(value));
+    }
+  }
+  return fields.text();
 }
 
 }  // namespace

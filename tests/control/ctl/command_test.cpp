@@ -112,14 +112,22 @@ TEST_F(CtlCommand, RouteDelNamesThePrefix) {
 TEST_F(CtlCommand, PodsAndAddressesComeFromControl) {
   FakeControl control(dataplane_.run_dir(), [](const json& request) {
     if (request["method"] == "pod.list") {
-      return response_frame(
-          {{"result", json::array({{{"container_id", "abc"}, {"addresses", {"10.244.0.5"}}}})}});
+      return response_frame({{"result",
+                              {{{"name", "default/web"},
+                                {"container_id", "0123456789abcdef"},
+                                {"addresses", {"10.244.0.5", "fd00::5"}},
+                                {"port_key", 7}}}}});
     }
-    return response_frame({{"result", {{"free", 5}}}});
+    return response_frame({{"result",
+                            {{"pools", {{{"ranges", "10.244.0.0/24"}, {"free", 5}}}},
+                             {"leases", {{{"address", "10.244.0.5"}, {"state", "leased"}}}}}}});
   });
-  EXPECT_EQ(run({"pod", "list"}).out, "CONTAINER ID  ADDRESSES\nabc           10.244.0.5\n");
-  EXPECT_EQ(run({"pod", "list", "-j"}).json()[0]["container_id"], "abc");
-  EXPECT_EQ(run({"ipam", "show", "-j"}).json()["free"], 5);
+  EXPECT_EQ(run({"pod", "list"}).out,
+            "NAME         CONTAINER     IFNAME  KIND  ADDRESSES           MTU  PORT KEY  STATE\n"
+            "default/web  0123456789ab  -       -     10.244.0.5,fd00::5  -           7  -\n");
+  EXPECT_EQ(run({"pod", "list", "-j"}).json()[0]["container_id"], "0123456789abcdef");
+  EXPECT_NE(run({"ipam", "show"}).out.find("10.244.0.5  leased"), std::string::npos);
+  EXPECT_EQ(run({"ipam", "show", "-j"}).json()["pools"][0]["free"], 5);
 }
 
 TEST_F(CtlCommand, ControlErrorsKeepTheirSentence) {

@@ -209,14 +209,34 @@ TEST(CtlStatusView, ShowsTheDaemonThatAnswersAndTheErrorOfTheOther) {
   EXPECT_EQ(json["control"]["error"]["code"], "unavailable");
 }
 
-TEST(CtlJsonView, TablesTakeUnknownKeysAndOddRows) {
-  const Json rows = Json::array({{{"b", 1}, {"a", "x"}}, "odd", {{"c", {1, 2}}}});
-  EXPECT_EQ(table_of(rows, {"a", "z"}, "none"),
-            "A  B  C\n"
-            "x  1  -\n"
-            "-  -  -\n"
-            "-  -  1,2\n");
+TEST(CtlStatusView, TellsControlsOwnViewInWords) {
+  const Result<DataplaneAnswer> dataplane(Error{ErrorCode::timeout, "late"});
+  const Result<Json> control(Json::parse(R"({"uptime_s": 65, "attachments": 3,
+      "dataplane": {"connected": false, "reason": "not there"},
+      "pools": [{"ranges": "10.244.0.0/24", "size": 253, "used": 5}], "new_key": [1, 2]})"));
+  EXPECT_EQ(status_text(dataplane, control),
+            "weir-dataplane\n"
+            "  state:   does not answer\n"
+            "  reason:  late\n"
+            "weir-control\n"
+            "  state:        running\n"
+            "  uptime:       1m 5s\n"
+            "  attachments:  3\n"
+            "  dataplane:    not connected: not there\n"
+            "  addresses:    5 of 253 used in 10.244.0.0/24\n"
+            "  new_key:      1,2\n");
+}
+
+TEST(CtlJsonView, TablesTakeOddRows) {
+  const Json rows = Json::array({{{"b", 1}, {"a", "x"}}, "odd", {{"a", {1, 2}}}});
+  EXPECT_EQ(table_of(rows, {"a", "b"}, "none"),
+            "A    B\n"
+            "x    1\n"
+            "-    -\n"
+            "1,2  -\n");
   EXPECT_EQ(table_of(Json::array(), {"a"}, "none"), "none\n");
+  EXPECT_EQ(table_of(5, {"a"}, "none"), "none\n");
+  EXPECT_EQ(cell_of(Json{{"k", {true, nullptr}}}), "k=yes,");
 }
 
 }  // namespace
