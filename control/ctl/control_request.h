@@ -1,5 +1,4 @@
-// One request to weir-control over cni.sock: a 12-byte header {"WEIR", u16 version,
-// u16 kind, u32 body bytes, little-endian}, then a JSON body, either way.
+// One request to weir-control over cni.sock.
 #pragma once
 
 #include <chrono>
@@ -13,11 +12,9 @@ namespace weir::ctl {
 
 // The response's "result". Connects, asks and closes; `timeout` bounds all of it.
 // Errors: unavailable (nobody listens, or it hung up), timeout, permission,
-// invalid_argument (what came back is not a response), or what the daemon answered.
+// invalid_argument, version or limit (what came back is not a response), or what the
+// daemon answered. Each says what to do.
 Result<Json> request_control(const std::string& path, std::string_view method, const Json& params,
                              std::chrono::milliseconds timeout);
-
-// The Error that an error object of a response stands for.
-Error control_error(const Json& error);
 
 }  // namespace weir::ctl

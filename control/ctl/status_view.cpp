@@ -1,5 +1,8 @@
 #include "control/ctl/status_view.h"
 
+#include <algorithm>
+#include <array>
+
 #include "control/ctl/json_view.h"
 #include "control/ctl/table.h"
 
@@ -72,19 +75,27 @@ std::string pool_text(const Json& pool) {
          cell_of(member(pool, "ranges"));
 }
 
-// Members without a line of their own are shown as they are.
+// The members that have no line of their own come last, as they are.
 std::string control_text(const Json& answer) {
+  constexpr std::array kOwnLine{"version",     "pid",       "uptime_s", "network",
+                                "attachments", "dataplane", "pools"};
   Fields fields;
   fields.add("  state", "running");
-  if (!answer.is_object()) return fields.text() + fields_of(answer, "  ");
+  for (const char* key : {"version", "pid"}) {
+    fields.add(std::string("  ") + key, cell_of(member(answer, key)));
+  }
+  const Json& uptime = member(answer, "uptime_s");
+  if (uptime.is_number_unsigned()) {
+    fields.add("  uptime", duration(uptime.get<uint64_t>() * 1'000'000'000));
+  }
+  for (const char* key : {"network", "attachments"}) {
+    fields.add(std::string("  ") + key, cell_of(member(answer, key)));
+  }
+  if (answer.contains("dataplane")) fields.add("  dataplane", session_text(answer["dataplane"]));
+  const Json& pools = member(answer, "pools");
+  for (const Json& pool : pools) fields.add("  addresses", pool_text(pool));
   for (const auto& [key, value] : answer.items()) {
-    if (key == "uptime_s" && value.is_number_unsigned()) {
-      fields.add("  uptime", duration(value.get<uint64_t>() * 1'000'000'000));
-    } else if (key == "dataplane" && value.is_object()) {
-      fields.add("  dataplane", session_text(value));
-    } else if (key == "pools" && value.is_array()) {
-      for (const Json& pool : value) fields.add("  addresses", pool_text(pool));
-    } else {
+    if (std::ranges::find(kOwnLine, key) == kOwnLine.end()) {
       fields.add("  " + printable(key), cell_of(value));
     }
   }
