@@ -27,8 +27,8 @@ namespace weir::dataplane {
 // Address bytes that a lookup has not used yet, the next in the highest bits.
 template <size_t Bytes>
 struct FibBits {
-  uint64_t high = 0;
-  uint64_t low = 0;  // of 16-byte addresses
+  uint64_t high;
+  uint64_t low;  // of 16-byte addresses
 
   FibBits() = default;
   explicit FibBits(const std::array<uint8_t, Bytes>& key) noexcept {
@@ -105,11 +105,13 @@ class Fib {
  private:
   static constexpr unsigned kLane = 16;  // keys in flight; about what a core can wait for
 
+  // A lookup below the first level. Not initialized: lanes of them live on the stack.
   struct Cursor {
     FibBits<Bytes> bits;
-    uint32_t entry = 0;
-    uint32_t best = 0;              // inherited so far
-    const FibWord* word = nullptr;  // the next entry; nullptr: the address leaves the tree
+    uint32_t entry;
+    uint32_t best;        // inherited so far, 0 = nothing
+    const FibWord* word;  // the next entry; nullptr: the address leaves the tree
+    unsigned key;         // in a batch: its number
   };
 
   static FibTrie::Key masked(const Key& key, unsigned length) noexcept {
@@ -121,6 +123,10 @@ class Fib {
   }
   static void prefetch(const void* address) noexcept { __builtin_prefetch(address); }
 
+  static uint32_t load(const FibWord* word) noexcept {
+    // acquire: an entry publishes the node or adjacency it names
+    return word == nullptr ? 0 : word->load(std::memory_order_acquire);
+  }
   void step(Cursor& cursor) const noexcept;
   void prefetch_node(const Cursor& cursor) const noexcept;
   uint32_t inherited(uint32_t best) const noexcept {
@@ -161,13 +167,12 @@ template <size_t Bytes>
 inline uint32_t Fib<Bytes>::lookup(const Key& key) const noexcept {
   for (;;) {
     const uint64_t before = version();
-    Cursor cursor{.bits = FibBits<Bytes>(key)};
-    // acquire here and below: an entry publishes the node or adjacency it names
-    cursor.entry = readers_.root[cursor.bits.root_slot()].load(std::memory_order_acquire);
+    const FibBits<Bytes> bits(key);
+    Cursor cursor{.bits = bits, .entry = load(&readers_.root[bits.root_slot()]), .best = 0};
     cursor.bits.drop(3);
     while (fib_entry::is_child(cursor.entry)) {
       step(cursor);
-      cursor.entry = cursor.word == nullptr ? 0 : cursor.word->load(std::memory_order_acquire);
+      cursor.entry = load(cursor.word);
     }
     if (cursor.entry != 0) return cursor.entry;
     const uint32_t answer = inherited(cursor.best);
@@ -186,40 +191,49 @@ inline void Fib<Bytes>::prefetch_node(const Cursor& cursor) const noexcept {
   prefetch(&node.entries()[slot]);
 }
 
+// All keys take the first level, those with a child go on together: each pass waits for
+// one line of every key at once.
 template <size_t Bytes>
 void Fib<Bytes>::lookup_lane(const Key* keys, uint32_t* out, unsigned count) const noexcept {
   const uint64_t before = version();
+  for (unsigned i = 0; i < count; ++i)
+    prefetch(&readers_.root[FibBits<Bytes>(keys[i]).root_slot()]);
+
   std::array<Cursor, kLane> cursors;
-  std::array<uint8_t, kLane> active;
-  unsigned actives = 0;
+  unsigned active = 0;
   uint32_t inherits = 0;  // bit i: out[i] was not in the last entry
+  const auto answer = [&](unsigned key, uint32_t entry, uint32_t best) {
+    out[key] = entry != 0 ? entry : inherited(best);
+    inherits |= uint32_t{entry == 0} << key;
+  };
   for (unsigned i = 0; i < count; ++i) {
-    cursors[i] = {.bits = FibBits<Bytes>(keys[i])};
-    cursors[i].word = &readers_.root[cursors[i].bits.root_slot()];
-    cursors[i].bits.drop(3);
-    prefetch(cursors[i].word);
-    active[actives++] = static_cast<uint8_t>(i);
+    FibBits<Bytes> bits(keys[i]);
+    const uint32_t entry = load(&readers_.root[bits.root_slot()]);
+    if (!fib_entry::is_child(entry)) {
+      answer(i, entry, 0);
+      continue;
+    }
+    bits.drop(3);
+    cursors[active] = {.bits = bits, .entry = entry, .best = 0, .word = nullptr, .key = i};
+    prefetch_node(cursors[active++]);
   }
-  while (actives > 0) {
+  while (active > 0) {
+    for (unsigned i = 0; i < active; ++i) {
+      step(cursors[i]);
+      prefetch(cursors[i].word);
+    }
     unsigned left = 0;
-    for (unsigned k = 0; k < actives; ++k) {
-      const uint8_t i = active[k];
+    for (unsigned i = 0; i < active; ++i) {
       Cursor& cursor = cursors[i];
-      cursor.entry = cursor.word == nullptr ? 0 : cursor.word->load(std::memory_order_acquire);
+      cursor.entry = load(cursor.word);
       if (fib_entry::is_child(cursor.entry)) {
         prefetch_node(cursor);
-        active[left++] = i;
+        cursors[left++] = cursor;
       } else {
-        out[i] = cursor.entry != 0 ? cursor.entry : inherited(cursor.best);
-        inherits |= uint32_t{cursor.entry == 0} << i;
+        answer(cursor.key, cursor.entry, cursor.best);
       }
     }
-    actives = left;
-    for (unsigned k = 0; k < actives; ++k) {
-      Cursor& cursor = cursors[active[k]];
-      step(cursor);
-      prefetch(cursor.word);
-    }
+    active = left;
   }
   if (inherits == 0 || version() == before) return;
   for (unsigned i = 0; i < count; ++i) {
