@@ -22,9 +22,15 @@ def refused(node, daemon, **options):
     done = node.run(
         node.program[daemon], "--config", node.config_file, check=False, timeout=20, **options
     )
-    said = [line for line in done.stderr.splitlines() if line.strip()]
     assert done.returncode > 0, f"exit {done.returncode}: {done.stdout}{done.stderr}"
-    assert len(said) == 1, done.stderr
+    return sentence(done.stderr, daemon)
+
+
+def sentence(stderr, daemon):
+    """The one sentence for people, behind any log lines."""
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    said = [line for line in lines if line.startswith(f"weir-{daemon}: ")]
+    assert len(said) == 1 and said == lines[-1:], stderr
     return said[0]
 
 
@@ -139,9 +145,8 @@ def test_without_root(make_node, daemon, tmp_path_factory):
         )
     finally:
         os.close(fd)
-    said = [line for line in done.stderr.splitlines() if line.strip()]
     assert done.returncode > 0
-    assert len(said) == 1, done.stderr
+    sentence(done.stderr, daemon)
     assert leftovers(node) == []
 
 

@@ -17,6 +17,8 @@ class Testpmd:
     `start`: forwards at once; else after command("start").
     """
 
+    __test__ = False  # not a test, whatever pytest makes of the name
+
     def __init__(self, pod, mode="icmpecho", vdevs=(), start=True):
         self.prefix = unique("testpmd")
         core = max(os.sched_getaffinity(0))
