@@ -42,6 +42,17 @@ Result<api::Fd> take_lock(const std::string& path) {
   return lock;
 }
 
+// Called with the lock held, so a socket that is there is stale. Anything else is not ours.
+Status remove_stale_socket(const std::string& path) {
+  struct stat status {};
+  if (lstat(path.c_str(), &status) != 0) return {};
+  if (!S_ISSOCK(status.st_mode)) {
+    return {ErrorCode::exists, path + " is not a socket; move it away or set another WEIR_RUN_DIR"};
+  }
+  if (unlink(path.c_str()) != 0) return errno_error("cannot replace the stale socket " + path, errno);
+  return {};
+}
+
 Result<api::Fd> bind_socket(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -51,7 +62,7 @@ Result<api::Fd> bind_socket(const std::string& path) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   api::Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return errno_error("cannot make a socket", errno);
-  unlink(path.c_str());  // the lock is ours, so what is there is stale
+  if (const Status removed = remove_stale_socket(path); !removed) return removed.error();
   const mode_t mask = umask(0177);
   const bool bound = bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
   umask(mask);
