@@ -120,7 +120,7 @@ def test_delete_while_control_is_down(own_node, pods):
     answer = a.delete()
     assert answer.code == 0, answer
     node.up()
-    assert [pod["containerId"] for pod in node.ctl("pod", "list")] == [b.container]
+    assert [pod["container_id"] for pod in node.ctl("pod", "list")] == [b.container]
     assert a.ip4 not in node.ports()
     c = pods.kernel(node, "c")
     c.ping(b.ip4)

@@ -47,9 +47,9 @@ def test_lie_is_dropped_and_counted(node, pods, name):
         assert not [frame for frame in at_c.drain() if UDP in frame]
         assert not [frame for frame in at_b.drain() if UDP in frame or ARP in frame]
     after = node.drops()
-    assert {key: after[key] - before[key] for key in after if after[key] != before[key]} == {
-        name: 1
-    }
+    changed = {key: after[key] - before[key] for key in after if after[key] != before[key]}
+    changed.pop("nd_ignored", None)  # what a new interface says on its own
+    assert changed == {name: 1}
 
 
 def test_port_shows_its_own_drops(node, pair):
@@ -57,8 +57,8 @@ def test_port_shows_its_own_drops(node, pair):
     with PacketSocket(a) as wire:
         wire.send(udp(a.mac, IP(src=b.ip4, dst=b.ip4)))
         a.ping(b.ip4, count=1)
-    shown = node.ctl("port", "show", a.ip4)
-    assert [drop["packets"] for drop in shown["drops_by_reason"] if drop["name"] == "source_ip4"] == [1]
+    drops = {drop["name"]: drop["packets"] for drop in node.ctl("port", "show", a.ip4)["drops"]}
+    assert drops["source_ip4"] == 1
 
 
 def test_gateway_answers_arp(pair):

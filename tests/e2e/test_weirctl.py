@@ -63,7 +63,7 @@ def test_pod_list_names_the_pod(node, pods):
     args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-0"
     answer = node.cni("ADD", pod.container, pod.netns.path, "eth0", pod.conf, args)
     assert answer.code == 0, answer
-    shown = next(p for p in node.ctl("pod", "list") if p["containerId"] == pod.container)
+    shown = next(p for p in node.ctl("pod", "list") if p["container_id"] == pod.container)
     assert "cart-0" in json.dumps(shown) and "shop" in json.dumps(shown)
 
 

@@ -55,8 +55,8 @@ class PacketSocket:
 
     def next(self, deadline):
         """The next frame, or None when the deadline has passed."""
-        left = deadline - time.monotonic()
-        if left < 0 or not select.select([self.socket], [], [], left)[0]:
+        left = max(0, deadline - time.monotonic())
+        if not select.select([self.socket], [], [], left)[0]:
             return None
         raw, extra, _, _ = self.socket.recvmsg(_MAX_FRAME, socket.CMSG_SPACE(20))
         status = 0
@@ -68,7 +68,7 @@ class PacketSocket:
     def wait(self, wanted, seconds=3):
         """The first frame for which wanted(frame) holds; None when none came in time."""
         deadline = time.monotonic() + seconds
-        while (frame := self.next(deadline)) is not None:
+        while time.monotonic() < deadline and (frame := self.next(deadline)) is not None:
             if wanted(frame):
                 return frame
         return None

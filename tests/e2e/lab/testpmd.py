@@ -1,6 +1,7 @@
 """dpdk-testpmd as the DPDK client in a memif pod."""
 
 import os
+import re
 import subprocess
 import threading
 
@@ -32,6 +33,7 @@ class Testpmd:
             *("--no-huge", "-m", "128", "--no-pci", "--no-shconf", "--no-telemetry"),
             *(f"--file-prefix={self.prefix}", memif, *[f"--vdev={vdev}" for vdev in vdevs]),
             *("--", "-i", "--nb-cores=1", "--total-num-mbufs=8192", f"--forward-mode={mode}"),
+            "--no-flush-rx",  # else it throws away what waits when it starts
         ]
         self.output = ""
         self.process = pod.netns.start(*command, stdin=subprocess.PIPE)
@@ -64,6 +66,10 @@ class Testpmd:
         # The terminal echoes the command behind the old prompt; the new one follows.
         self._wait(_PROMPT, start)
         return self.output[start:]
+
+    def rx_packets(self, port):
+        """Packets that one of its ports has received."""
+        return int(re.search(r"RX-packets: (\d+)", self.command(f"show port stats {port}"))[1])
 
     def close(self):
         """Leaves in order, so that captures are written out."""
