@@ -79,6 +79,15 @@ Result<api::Fd> ensure_tap(const PodLink& link) {
 
 }  // namespace
 
+Status remove_orphaned_link(const std::string& ifname) {
+  Result<Netlink> netlink = Netlink::open();
+  if (!netlink) return netlink.error();
+  const Result<std::optional<Link>> found = netlink->find_link(ifname);
+  if (!found) return found.error();
+  if (!*found || !is_weir_link(**found)) return {};
+  return netlink->delete_link((*found)->index);
+}
+
 Result<api::Fd> ensure_host_link(const HostLink& host) {
   Result<api::Fd> tap = ensure_tap(host.link);
   if (!tap) return tap;

@@ -17,4 +17,8 @@ struct HostLink {
 // it was there. exists when another program has the name or one of the routes.
 Result<api::Fd> ensure_host_link(const HostLink& host);
 
+// For a node whose store is lost: removes the interface that some store's host port made
+// under this name, whatever its key. Leaves every other program's alone.
+Status remove_orphaned_link(const std::string& ifname);
+
 }  // namespace weir::control

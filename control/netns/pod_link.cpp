@@ -13,6 +13,8 @@ namespace weir::control {
 
 namespace {
 
+constexpr char kAliasPrefix[] = "weir:";
+
 // Later plugins of a chain may change the MAC and the MTU; the alias stays.
 bool belongs(const Link& found, const PodLink& link) {
   return found.kind == "tun" && found.alias == link_alias(link.key);
@@ -78,8 +80,12 @@ Status set_up(Netlink& netlink, int index, const PodLink& link) {
 
 std::string link_alias(uint64_t key) {
   std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "weir:%" PRIx64, key);
+  std::snprintf(text.data(), text.size(), "%s%" PRIx64, kAliasPrefix, key);
   return text.data();
+}
+
+bool is_weir_link(const Link& link) {
+  return link.kind == "tun" && link.alias.starts_with(kAliasPrefix);
 }
 
 Result<api::Fd> create_link(const PodLink& link) {

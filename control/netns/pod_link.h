@@ -38,6 +38,8 @@ struct PodLink {
 };
 
 std::string link_alias(uint64_t key);
+// Made by weir for any port, this store's or a lost one's.
+bool is_weir_link(const Link& link);
 
 // Makes the tap with MAC and MTU, still down. Error exists when the name is taken.
 Result<api::Fd> create_link(const PodLink& link);

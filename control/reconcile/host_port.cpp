@@ -27,6 +27,10 @@ Status remove_former(Controller& controller) {
 Status ensure_host_port(Controller& controller) {
   const config::NetworkConfig& network = controller.config.network;
   if (const Status removed = remove_former(controller); !removed) return removed;
+  if (controller.store.recovered()) {
+    const Status removed = remove_orphaned_link(network.host_interface);
+    if (!removed) return removed;
+  }
   const Result<Ipam::HostLease> lease = controller.ipam.host_lease(
       network.name, network.host_interface, default_ranges(network.pod_cidrs));
   if (!lease) return lease.error();
