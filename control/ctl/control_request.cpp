@@ -36,8 +36,8 @@ ErrorCode code_of(cni::Code code) {
     case cni::Code::unknown_container: return ErrorCode::not_found;
     case cni::Code::invalid_environment:
     case cni::Code::decoding_failure:
-    case cni::Code::invalid_netns: return ErrorCode::invalid_argument;
-    case cni::Code::invalid_config: return ErrorCode::config;
+    case cni::Code::invalid_netns:
+    case cni::Code::invalid_config: return ErrorCode::invalid_argument;
     case cni::Code::try_later: return ErrorCode::busy;
     case cni::Code::unavailable:
     case cni::Code::limited_connectivity: return ErrorCode::unavailable;
@@ -52,6 +52,22 @@ Error daemon_error(const cni::Error& error) {
   return {code_of(error.code), error.details.empty() ? text : text + ": " + error.details};
 }
 
+// weirctl's own shape: numbers that not every JSON reader keeps exact become text.
+Json exact(const cni::Json& value) {
+  if (value.is_number_unsigned()) return json_u64(value.get<uint64_t>());
+  if (value.is_array()) {
+    Json all = Json::array();
+    for (const cni::Json& element : value) all.push_back(exact(element));
+    return all;
+  }
+  if (value.is_object()) {
+    Json all = Json::object();
+    for (const auto& [key, element] : value.items()) all[key] = exact(element);
+    return all;
+  }
+  return Json(value);
+}
+
 }  // namespace
 
 Result<Json> request_control(const std::string& path, std::string_view method, const Json& params,
@@ -64,7 +80,7 @@ Result<Json> request_control(const std::string& path, std::string_view method, c
   auto reply = client->call(method, cni::Json(params), deadline);
   if (!reply) return with_remedy(reply.error(), path, timeout);
   if (reply->error) return daemon_error(*reply->error);
-  return Json(reply->result);
+  return exact(reply->result);
 }
 
 }  // namespace weir::ctl

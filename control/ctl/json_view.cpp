@@ -17,12 +17,19 @@ std::string words(std::string key, bool upper) {
   return printable(key);
 }
 
+// A number, or one that was too large for JSON readers and came as its digits.
+bool is_number(const Json& value) {
+  if (!value.is_string()) return value.is_number();
+  const auto& text = value.get_ref<const std::string&>();
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+}
+
 bool numeric(const Json& rows, const std::string& key) {
   bool any = false;
   for (const Json& row : rows) {
     const Json& value = member(row, key);
-    if (!value.is_null() && !value.is_number()) return false;
-    any |= value.is_number();
+    if (!value.is_null() && !is_number(value)) return false;
+    any |= is_number(value);
   }
   return any;
 }

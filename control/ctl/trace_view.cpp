@@ -8,7 +8,8 @@
 namespace weir::ctl {
 namespace {
 
-constexpr const char* kSent = "sent";  // verdict of a frame that left by a port
+constexpr const char* kSent = "sent";             // verdict of a frame that left by a port
+constexpr const char* kIcmpError = "icmp_error";  // stage that turns a packet into an error
 
 std::span<const uint8_t> head_of(const api::TraceRecord& record) {
   return std::span(record.head).first(std::min<size_t>(record.head_length, record.head.size()));
@@ -35,17 +36,40 @@ std::string hex_bytes(std::span<const uint8_t> bytes) {
 
 double seconds(uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }
 
-std::string end_text(const api::TraceRecord& last, const PortNames& names, const DropTexts& drops) {
-  const std::string verdict = field_text(last.verdict);
-  if (verdict == kSent) return "sent to " + port_label(last.out_key, names);
-  const auto drop = drops.find(verdict);
-  if (drop == drops.end()) return "not known: the trace ended at " + verdict;
-  return "dropped, " + drop->first + ": " + drop->second;
+enum class Outcome : uint8_t { sent, answered, dropped, unknown };
+
+const char* to_string(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::sent: return "sent";
+    case Outcome::answered: return "answered";
+    case Outcome::dropped: return "dropped";
+    case Outcome::unknown: break;
+  }
+  return "unknown";
 }
 
-const char* outcome(const std::string& verdict, const DropTexts& drops) {
-  if (verdict == kSent) return "sent";
-  return drops.contains(verdict) ? "dropped" : "unknown";
+// "answered": what left is an ICMP error about the packet, not the packet.
+Outcome outcome_of(const TracedPacket& packet, const DropTexts& drops) {
+  const std::string verdict = field_text(packet.steps.back().verdict);
+  if (drops.contains(verdict)) return Outcome::dropped;
+  if (verdict != kSent) return Outcome::unknown;
+  const bool rejected = std::ranges::any_of(packet.steps, [](const api::TraceRecord& step) {
+    return field_text(step.stage) == kIcmpError;
+  });
+  return rejected ? Outcome::answered : Outcome::sent;
+}
+
+std::string end_text(const TracedPacket& packet, const PortNames& names, const DropTexts& drops) {
+  const api::TraceRecord& last = packet.steps.back();
+  const std::string verdict = field_text(last.verdict);
+  switch (outcome_of(packet, drops)) {
+    case Outcome::sent: return "sent to " + port_label(last.out_key, names);
+    case Outcome::answered:
+      return "not forwarded: an ICMP error was sent to " + port_label(last.out_key, names);
+    case Outcome::dropped: return "dropped, " + verdict + ": " + drops.at(verdict);
+    case Outcome::unknown: break;
+  }
+  return "not known: the trace ended at " + verdict;
 }
 
 }  // namespace
@@ -93,7 +117,6 @@ void TraceGatherer::finish() {
 std::string traced_packet_text(const TracedPacket& packet, const PortNames& names,
                                const DropTexts& drops) {
   const api::TraceRecord& first = packet.steps.front();
-  const api::TraceRecord& last = packet.steps.back();
   const std::string from = port_label(first.in_key, names);
   std::string text = "packet " + std::to_string(first.packet) + " on worker " +
                      std::to_string(first.worker) + " at " + fixed(seconds(first.nanoseconds), 6) +
@@ -108,7 +131,7 @@ std::string traced_packet_text(const TracedPacket& packet, const PortNames& name
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
   }
-  return text + "  " + end_text(last, names, drops) + "\n\n";
+  return text + "  " + end_text(packet, names, drops) + "\n\n";
 }
 
 Json traced_packet_json(const TracedPacket& packet, const PortNames& names,
@@ -122,7 +145,7 @@ Json traced_packet_json(const TracedPacket& packet, const PortNames& names,
             {"length", first.length},
             {"in_port", port_reference_json(first.in_key, names)},
             {"out_port", port_reference_json(last.out_key, names)},
-            {"outcome", outcome(verdict, drops)},
+            {"outcome", to_string(outcome_of(packet, drops))},
             {"drop", nullptr},
             {"frame", frame_text(first)},
             {"steps", Json::array()}};

@@ -118,16 +118,19 @@ TEST_F(CtlCommand, PodsAndAddressesComeFromControl) {
                                 {"addresses", {"10.244.0.5", "fd00::5"}},
                                 {"port_key", 7}}}}});
     }
-    return response_frame({{"result",
-                            {{"pools", {{{"ranges", "10.244.0.0/24"}, {"free", 5}}}},
-                             {"leases", {{{"address", "10.244.0.5"}, {"state", "leased"}}}}}}});
+    return response_frame(
+        {{"result",
+          {{"pools", {{{"ranges", "10.244.0.0/24"}, {"free", 5}, {"size", 1ULL << 60}}}},
+           {"leases", {{{"address", "10.244.0.5"}, {"state", "leased"}}}}}}});
   });
   EXPECT_EQ(run({"pod", "list"}).out,
             "NAME         CONTAINER     IFNAME  KIND  ADDRESSES           MTU  PORT KEY  STATE\n"
             "default/web  0123456789ab  -       -     10.244.0.5,fd00::5  -           7  -\n");
   EXPECT_EQ(run({"pod", "list", "-j"}).json()[0]["container_id"], "0123456789abcdef");
   EXPECT_NE(run({"ipam", "show"}).out.find("10.244.0.5  leased"), std::string::npos);
-  EXPECT_EQ(run({"ipam", "show", "-j"}).json()["pools"][0]["free"], 5);
+  const ctl::Json pool = run({"ipam", "show", "-j"}).json()["pools"][0];
+  EXPECT_EQ(pool["free"], 5);
+  EXPECT_EQ(pool["size"], "1152921504606846976");
 }
 
 TEST_F(CtlCommand, ControlErrorsKeepTheirSentence) {

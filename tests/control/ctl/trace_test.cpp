@@ -160,6 +160,17 @@ TEST(CtlTrace, DropIsNamedAndExplained) {
   EXPECT_EQ(json["steps"].size(), 2U);
 }
 
+TEST(CtlTrace, AnIcmpErrorIsNotTheForwardedPacket) {
+  TracedPacket packet{{trace_record(1, 0, "rewrite", "icmp_error"),
+                       trace_record(1, 1, "icmp_error", "route"),
+                       trace_record(1, 2, "tx", "sent")}};
+  packet.steps.back().out_key = 7;
+  EXPECT_EQ(traced_packet_json(packet, {}, kReasons)["outcome"], "answered");
+  EXPECT_NE(traced_packet_text(packet, {}, kReasons)
+                .find("not forwarded: an ICMP error was sent to key 7"),
+            std::string::npos);
+}
+
 TEST(CtlTrace, HeadLengthBeyondTheRecordIsCut) {
   TracedPacket packet{{trace_record(1, 0, "rx", "parse")}};
   packet.steps[0].head_length = 65535;
