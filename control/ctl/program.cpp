@@ -61,6 +61,7 @@ Program::Program(std::chrono::milliseconds timeout)
   // Options of the root may stand anywhere on the line.
   app_.fallthrough();
   app_.footer("-j, --json and --run-dir may stand anywhere on the line. See weirctl(1).");
+  app_.set_version_flag("--version", std::string("weirctl ") + WEIR_VERSION);
   app_.add_flag("-j,--json", json_, "JSON instead of tables");
   app_.add_option("--run-dir", run_dir_, "directory of the daemons' sockets")
       ->type_name("DIR")

@@ -64,6 +64,12 @@ TEST(CtlUsageHelp, UnfinishedLinesNameWhatMayFollow) {
             "see 'weirctl port --help'\n");
 }
 
+TEST(CtlUsageHelp, VersionGoesToStdout) {
+  const Ran ran = run_ctl("/nonexistent", {"--version"});
+  EXPECT_EQ(ran.exit, 0);
+  EXPECT_EQ(ran.out, "weirctl " WEIR_VERSION "\n");
+}
+
 TEST(CtlUsageHelp, HelpGoesToStdout) {
   const Ran ran = run_ctl("/nonexistent", {"route", "add", "--help"});
   EXPECT_EQ(ran.exit, 0);
