@@ -266,8 +266,10 @@ void register_all() {
   register_load("ip6", load<Fib6>, kMix6);
   register_load("ip6_48", load<Fib6>, kRandom48);
   for (const int64_t count : {1, 1000000}) {
-    benchmark::RegisterBenchmark("repoint_default", repoint_default)->Arg(count)->MinTime(0.1);
-    benchmark::RegisterBenchmark("repoint_port", repoint_port)->Arg(count)->MinTime(0.1);
+    benchmark::RegisterBenchmark("repoint_default", repoint_default)
+        ->Arg(count)
+        ->Iterations(10000000);
+    benchmark::RegisterBenchmark("repoint_port", repoint_port)->Arg(count)->Iterations(1000000);
   }
 }
 

@@ -63,4 +63,25 @@ class FibArena {
   std::array<uint32_t, kSizes.size()> free_{};  // heads of lists through the nodes, 0 = empty
 };
 
+// Nodes that no reader can reach yet; freed unless published.
+class FibUnpublished {
+ public:
+  explicit FibUnpublished(FibArena& arena) : arena_(arena) {}
+  FibUnpublished(const FibUnpublished&) = delete;
+  FibUnpublished& operator=(const FibUnpublished&) = delete;
+  ~FibUnpublished() {
+    while (count_ > 0) arena_.free(fib_entry::index(entries_[--count_]));
+  }
+  uint32_t add(uint32_t entry) {
+    if (entry != 0) entries_[count_++] = entry;
+    return entry;
+  }
+  void published() { count_ = 0; }
+
+ private:
+  FibArena& arena_;
+  std::array<uint32_t, 4> entries_;
+  unsigned count_ = 0;
+};
+
 }  // namespace weir::dataplane

@@ -3,10 +3,10 @@
 namespace weir::dataplane {
 
 FibRoot::FibRoot(int numa_node)
-    : slot_memory_(kSlots * sizeof(FibWord),
+    : slot_memory_(size_t{kSlots} * sizeof(FibWord),
                    {.huge = true, .read_ahead = true, .numa_node = numa_node}),
       depth_memory_(kSlots, {}),
-      prefix_memory_(2 * kSlots * sizeof(uint32_t), {}),
+      prefix_memory_(size_t{2} * kSlots * sizeof(uint32_t), {}),
       slots_(slot_memory_.as<FibWord>()),
       depths_(depth_memory_.as<uint8_t>()),
       prefixes_(prefix_memory_.as<uint32_t>()),

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "dataplane/tables/fib_key.h"
+
 namespace weir::dataplane {
 
 namespace {
@@ -13,61 +15,8 @@ using fib_entry::kMaxSkip;
 using fib_entry::skip;
 
 constexpr unsigned kRootBytes = 3;
-// A node with more runs than the first is indexed by slot: one line less to wait for.
-// It goes back to runs below the second, which is lower so that it does not alternate.
-constexpr unsigned kMostRuns = FibArena::entries_of(5);
-constexpr unsigned kFewRuns = FibArena::entries_of(3);
-
-unsigned count_of(const RunMap& runs) {
-  unsigned count = 0;
-  for (const uint64_t word : runs) count += static_cast<unsigned>(std::popcount(word));
-  return count;
-}
-
-uint32_t slot_of(const FibTrie::Key& key) {
-  return static_cast<uint32_t>(key[0]) << 16 | static_cast<uint32_t>(key[1]) << 8 | key[2];
-}
-
-// Up to 8 bytes from `from` on, the first in the highest bits.
-uint64_t bytes_at(const FibTrie::Key& key, unsigned from) {
-  uint64_t bytes = 0;
-  for (unsigned i = from; i < std::min(from + 8, 16U); ++i)
-    bytes |= uint64_t{key[i]} << (56 - 8 * (i - from));
-  return bytes;
-}
-uint64_t keep_bytes(uint64_t bytes, unsigned count) {
-  return count == 0 ? 0 : bytes & ~uint64_t{0} << (64 - 8 * count);
-}
-uint8_t byte_of(uint64_t bytes, unsigned position) {
-  return static_cast<uint8_t>(bytes >> (56 - 8 * position));
-}
-
-unsigned equal_bytes(uint64_t a, uint64_t b, unsigned count) {
-  return std::min(static_cast<unsigned>(std::countl_zero(a ^ b)) / 8, count);
-}
 
 }  // namespace
-
-// Nodes that no reader can reach yet; freed unless published.
-class FibTrie::Unpublished {
- public:
-  explicit Unpublished(FibArena& arena) : arena_(arena) {}
-  Unpublished(const Unpublished&) = delete;
-  Unpublished& operator=(const Unpublished&) = delete;
-  ~Unpublished() {
-    while (count_ > 0) arena_.free(index(entries_[--count_]));
-  }
-  uint32_t add(uint32_t entry) {
-    if (entry != 0) entries_[count_++] = entry;
-    return entry;
-  }
-  void published() { count_ = 0; }
-
- private:
-  FibArena& arena_;
-  std::array<uint32_t, 4> entries_;
-  unsigned count_ = 0;
-};
 
 FibTrie::FibTrie(Rcu& rcu, const FibOptions& options)
     : rcu_(rcu),
@@ -75,133 +24,6 @@ FibTrie::FibTrie(Rcu& rcu, const FibOptions& options)
       arena_(FibArena::create(options.max_cells, options.reserve_cells, options.numa_node)) {}
 
 FibTrie::~FibTrie() = default;
-
-// --- nodes
-
-// A new node for the draft, 0 when memory is out. Shadow and children are left alone.
-uint32_t FibTrie::build(const Draft& draft, unsigned skip_count, uint64_t skip_bytes,
-                        uint32_t fallback, bool erasing) {
-  const RunMap runs = draft.runs();
-  const unsigned count = count_of(runs);
-  const bool direct = count > kMostRuns;
-  const auto size = std::ranges::find_if(FibArena::kSizes, [&](unsigned cells) {
-    return FibArena::entries_of(cells) >= (direct ? 256 : count);
-  });
-  const uint32_t place = arena_->allocate(*size, erasing);
-  if (place == 0) return 0;
-
-  // relaxed throughout: the caller publishes the node with a release store
-  FibNode& node = arena_->node(place);
-  node.fallback.store(fallback, std::memory_order_relaxed);
-  node.skip = skip_bytes;
-  unsigned run = 0;
-  for (unsigned word = 0; word < 4; ++word) {
-    node.runs[word] = runs[word];
-    node.rank[word] = static_cast<uint8_t>(run);
-    for (uint64_t bits = direct ? 0 : runs[word]; bits != 0; bits &= bits - 1) {
-      const unsigned slot = word * 64 + static_cast<unsigned>(std::countr_zero(bits));
-      node.entries()[run++].store(draft.entry(slot), std::memory_order_relaxed);
-    }
-  }
-  for (unsigned slot = 0; direct && slot < 256; ++slot) {
-    node.entries()[slot].store(draft.entry(slot), std::memory_order_relaxed);
-  }
-  return fib_entry::make(place, skip_count, direct);
-}
-
-// The same entries under another skip and fallback.
-uint32_t FibTrie::clone(uint32_t entry, unsigned skip_count, uint64_t skip_bytes, uint32_t fallback,
-                        bool erasing) {
-  const unsigned cells = arena_->shadow(index(entry)).cells;
-  const uint32_t place = arena_->allocate(cells, erasing);
-  if (place == 0) return 0;
-  const FibNode& from = node_of(entry);
-  FibNode& to = arena_->node(place);
-  std::ranges::copy(from.runs, to.runs);
-  std::ranges::copy(from.rank, to.rank);
-  to.skip = skip_bytes;
-  to.fallback.store(fallback, std::memory_order_relaxed);  // published by the caller
-  for (unsigned i = 0; i < FibArena::entries_of(cells); ++i) {
-    to.entries()[i].store(from.entries()[i].load(std::memory_order_relaxed),
-                          std::memory_order_relaxed);
-  }
-  return fib_entry::make(place, skip_count, is_direct(entry));
-}
-
-// A node with the prefix alone, reached from byte `from`, with a bridge when that is far.
-uint32_t FibTrie::make_leaf(const Insertion& insertion, unsigned from, uint32_t fallback,
-                            Unpublished& fresh) {
-  const unsigned distance = insertion.byte - from;
-  if (distance > kMaxSkip) {
-    const unsigned bridge = from + kMaxSkip;
-    const uint32_t leaf = make_leaf(insertion, bridge + 1, 0, fresh);
-    if (leaf == 0) return 0;
-    Draft draft({});
-    draft.add_child(insertion.key[bridge], leaf);
-    return fresh.add(build(draft, kMaxSkip, bytes_at(insertion.key, from), fallback, false));
-  }
-  const Draft draft({&insertion.prefix, 1});
-  const uint32_t leaf =
-      fresh.add(build(draft, distance, bytes_at(insertion.key, from), fallback, false));
-  if (leaf != 0)
-    static_cast<void>(prefixes_of(leaf).insert(insertion.prefix));  // the first is in place
-  return leaf;
-}
-
-void FibTrie::store_in_place(uint32_t entry, const Draft& draft) {
-  FibNode& node = node_of(entry);
-  const auto store = [&](unsigned place, unsigned slot) {
-    FibWord& word = node.entries()[place];
-    const uint32_t wanted = draft.entry(slot);
-    // release: what the entry names was written before
-    if (word.load(std::memory_order_relaxed) != wanted)
-      word.store(wanted, std::memory_order_release);
-  };
-  if (is_direct(entry)) {
-    for (unsigned slot = 0; slot < 256; ++slot) store(slot, slot);
-    return;
-  }
-  unsigned run = 0;
-  for (unsigned word = 0; word < 4; ++word) {
-    for (uint64_t bits = node.runs[word]; bits != 0; bits &= bits - 1) {
-      store(run++, word * 64 + static_cast<unsigned>(std::countr_zero(bits)));
-    }
-  }
-}
-
-// Makes the node at `where` look like the draft: in place when its runs allow it, else by
-// a new node. false: memory is out and nothing changed.
-bool FibTrie::commit(FibWord& where, const Draft& draft, bool erasing) {
-  const uint32_t old = where.load(std::memory_order_relaxed);  // own writes
-  FibNode& node = node_of(old);
-  const RunMap runs = draft.runs();
-  bool in_place = is_direct(old) ? count_of(runs) >= kFewRuns : std::ranges::equal(runs, node.runs);
-  uint32_t fresh = 0;
-  if (!in_place) {
-    fresh =
-        build(draft, skip(old), node.skip, node.fallback.load(std::memory_order_relaxed), erasing);
-    // Runs that are split without need are still right.
-    in_place = fresh == 0 && (is_direct(old) ||
-                              std::ranges::equal(runs, node.runs, [](uint64_t want, uint64_t has) {
-                                return (want & ~has) == 0;
-                              }));
-    if (fresh == 0 && !in_place) return false;
-  }
-  for (const unsigned slot : draft.children()) {
-    FibWord& fallback = node_of(draft.entry(slot)).fallback;
-    const uint32_t wanted = draft.painted(slot);
-    if (fallback.load(std::memory_order_relaxed) != wanted)
-      fallback.store(wanted, std::memory_order_release);
-  }
-  if (in_place) {
-    store_in_place(old, draft);
-    return true;
-  }
-  prefixes_of(fresh) = std::move(prefixes_of(old));
-  where.store(fresh, std::memory_order_release);  // publishes the node
-  retire(old);
-  return true;
-}
 
 // --- insertion
 
@@ -228,7 +50,7 @@ bool FibTrie::insert(const Insertion& insertion) {
 
 bool FibTrie::hang_on_root(const Insertion& insertion) {
   const uint32_t slot = slot_of(insertion.key);
-  Unpublished fresh(*arena_);
+  FibUnpublished fresh(*arena_);
   root_.touch(slot, 1);
   FibWord& where = root_.slot(slot);
   const uint32_t leaf =
@@ -272,7 +94,7 @@ bool FibTrie::attach(FibWord& where, unsigned byte, const Insertion& insertion) 
   Draft draft(prefixes_of(entry).all());
   draft.add_children(node_of(entry), is_direct(entry));
   const unsigned slot = insertion.key[byte];
-  Unpublished fresh(*arena_);
+  FibUnpublished fresh(*arena_);
   const uint32_t leaf = make_leaf(insertion, byte + 1, draft.painted(slot), fresh);
   if (leaf == 0) return false;
   draft.add_child(slot, leaf);
@@ -288,7 +110,7 @@ bool FibTrie::split(FibWord& where, unsigned from, unsigned keep, const Insertio
   const FibNode& node = node_of(old);
   const unsigned byte = from + keep;
   const bool ends_here = insertion.byte == byte;
-  Unpublished fresh(*arena_);
+  FibUnpublished fresh(*arena_);
   Draft draft({&insertion.prefix, ends_here ? 1U : 0U});
 
   const unsigned slot = byte_of(node.skip, keep);

@@ -18,6 +18,7 @@
 #include "dataplane/core/rcu.h"
 #include "dataplane/tables/fib_arena.h"
 #include "dataplane/tables/fib_draft.h"
+#include "dataplane/tables/fib_key.h"
 #include "dataplane/tables/fib_node.h"
 #include "dataplane/tables/fib_root.h"
 
@@ -31,7 +32,7 @@ struct FibOptions {
 
 class FibTrie {
  public:
-  using Key = std::array<uint8_t, 16>;  // network order, bits past the length are zero
+  using Key = FibKey;
 
   FibTrie(Rcu& rcu, const FibOptions& options);
   ~FibTrie();
@@ -75,7 +76,6 @@ class FibTrie {
     unsigned byte;
     LocalPrefix prefix;
   };
-  class Unpublished;
 
   FibNode& node_of(uint32_t entry) const noexcept { return arena_->node(fib_entry::index(entry)); }
   LocalPrefixes& prefixes_of(uint32_t entry) const noexcept {
@@ -89,7 +89,7 @@ class FibTrie {
   uint32_t clone(uint32_t entry, unsigned skip, uint64_t skip_bytes, uint32_t fallback,
                  bool erasing);
   uint32_t make_leaf(const Insertion& insertion, unsigned from, uint32_t fallback,
-                     Unpublished& fresh);
+                     FibUnpublished& fresh);
   bool commit(FibWord& where, const Draft& draft, bool erasing);
   void store_in_place(uint32_t entry, const Draft& draft);
 

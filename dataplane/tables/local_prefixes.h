@@ -91,7 +91,7 @@ class LocalPrefixes {
     std::swap(capacity_, other.capacity_);
   }
 
-  static_assert(sizeof(LocalPrefix) == 8 && sizeof(LocalPrefix*) == 8);
+  static_assert(sizeof(LocalPrefix) == sizeof(uint64_t) && sizeof(void*) == sizeof(uint64_t));
   union {
     LocalPrefix one_{};
     LocalPrefix* many_;
