@@ -78,7 +78,7 @@ def start_node(stack):
 
 
 def add_pod(stack, kind, node, name):
-    pod = kind(node, name)
+    pod = kind(node, name, args=f"K8S_POD_NAMESPACE=demo;K8S_POD_NAME={name};IgnoreUnknown=1")
     stack.callback(pod.close)
     pod.add()
     where = getattr(pod, "socket_path", None) or f"interface {pod.ifname} in its namespace"

@@ -67,6 +67,12 @@ def step(text):
     print(f"==> {text}", flush=True)
 
 
+def area_of(program):
+    """The folder below tests/ that a test comes from."""
+    parts = program.parts
+    return parts[parts.index("tests") + 1] if "tests" in parts[:-1] else ""
+
+
 def meson_tests(folder, only, suite):
     """Tests of a build folder as meson knows them, those of the wanted areas."""
     listing = subprocess.run(
@@ -75,9 +81,8 @@ def meson_tests(folder, only, suite):
     chosen = []
     for test in json.loads(listing.stdout):
         program = Path(test["cmd"][0])
-        area = program.parent.name
         suites = [name.rsplit(":", 1)[-1] for name in test["suite"]]
-        if (not only or area in only) and (suite is None or suite in suites):
+        if (not only or area_of(program) in only) and (suite is None or suite in suites):
             chosen.append((test["name"], program))
     return chosen
 

@@ -58,13 +58,13 @@ def test_port_counts_what_passed(node, pair):
     assert int(after["tx_packets"]) - int(before["tx_packets"]) >= 5
 
 
-def test_pod_list_names_the_pod(node, pods):
-    pod = pods.bare(node, "named")
+def test_lists_name_the_pod(node, pods):
     args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-0"
-    answer = node.cni("ADD", pod.container, pod.netns.path, "eth0", pod.conf, args)
-    assert answer.code == 0, answer
+    pod = pods.kernel(node, args=args)
     shown = next(p for p in node.ctl("pod", "list") if p["container_id"] == pod.container)
-    assert "cart-0" in json.dumps(shown) and "shop" in json.dumps(shown)
+    assert shown["name"] == "shop/cart-0"
+    assert node.ports()[pod.ip4]["name"] == "shop/cart-0"
+    assert node.ctl("port", "show", "shop/cart-0")["addresses"][0] == pod.ip4
 
 
 def test_routes_come_and_go(node, pair):

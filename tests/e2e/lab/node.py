@@ -45,7 +45,7 @@ def node_config(**sections):
 
 class Node:
     def __init__(self, config=None, build=None, wrapper=(), netns=None):
-        self.home = Path(tempfile.mkdtemp(prefix="weir-test-"))
+        self.home = Path(tempfile.mkdtemp(prefix="weir-node-"))
         self.run_dir = self.home / "run"
         self.state_dir = self.home / "state"
         self.config_file = self.home / "weir.json"

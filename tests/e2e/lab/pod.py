@@ -16,18 +16,19 @@ class Pod:
 
     port = "kernel"
 
-    def __init__(self, node, stem="pod", version="1.0.0", ifname="eth0", **conf):
+    def __init__(self, node, stem="pod", version="1.0.0", ifname="eth0", args="", **conf):
         self.node = node
         self.ifname = ifname
         self.netns = Netns(stem)
         self.container = unique("container")
+        self.args = args
         self.conf = node.cni_conf(version, **conf)
         self.result = None
         self.mac = None
         self.addresses = {}
 
     def add(self):
-        answer = self.node.cni("ADD", self.container, self.netns.path, self.ifname, self.conf)
+        answer = self.call("ADD", self.netns.path)
         if answer.code != 0:
             raise AddFailed(f"ADD: {answer}")
         self.result = answer.json
@@ -39,9 +40,11 @@ class Pod:
                 self.mac = interface["mac"]
         return self
 
+    def call(self, command, netns):
+        return self.node.cni(command, self.container, netns, self.ifname, self.conf, self.args)
+
     def delete(self, netns=True):
-        path = self.netns.path if netns else ""
-        return self.node.cni("DEL", self.container, path, self.ifname, self.conf)
+        return self.call("DEL", self.netns.path if netns else "")
 
     def close(self):
         """DEL, then the namespace; for the end of a test, so it never fails."""
@@ -103,8 +106,8 @@ class KernelPod(Pod):
 class MemifPod(Pod):
     port = "memif"
 
-    def __init__(self, node, stem="memif", version="1.1.0", **conf):
-        super().__init__(node, stem, version, port="memif", **conf)
+    def __init__(self, node, stem="memif", version="1.1.0", **options):
+        super().__init__(node, stem, version, port="memif", **options)
 
     @property
     def socket_path(self):
