@@ -3,7 +3,6 @@
 
 #include <cstdio>
 #include <fstream>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -68,10 +67,14 @@ TEST_F(CtlDocs, TroubleshootingExplainsNoReasonThatIsGone) {
     stages.emplace(drop.name.substr(0, drop.name.find('_')));
   }
   const std::string page = document("troubleshooting.md");
-  const std::regex row("\n\\| `([a-z0-9]+)(_[a-z0-9_]+)` \\|");
-  for (std::sregex_iterator match(page.begin(), page.end(), row), end; match != end; ++match) {
-    if (!stages.contains((*match)[1])) continue;
-    EXPECT_TRUE(known.contains((*match)[1].str() + (*match)[2].str())) << match->str();
+  std::istringstream lines(page);
+  for (std::string line; std::getline(lines, line);) {
+    // Rows whose first cell is one name that begins like a drop reason.
+    if (!line.starts_with("| `")) continue;
+    const std::string name = line.substr(3, line.find('`', 3) - 3);
+    const size_t underscore = name.find('_');
+    if (underscore == std::string::npos || !stages.contains(name.substr(0, underscore))) continue;
+    EXPECT_TRUE(known.contains(name)) << line;
   }
 }
 
