@@ -91,20 +91,20 @@ Task<Failure> Addition::make_interface() {
     co_return cni::Error{cni::Code::invalid_netns, space.error().text, ""};
   }
   const bool kernel = is_kernel();
-  Result<api::Fd> tap = co_await controller_.pool.run([&, kernel] {
-    return space->run_for<api::Fd>([&]() -> Result<api::Fd> {
-      if (const Status up = loopback_up(); !up) return up.error();
-      return kernel ? create_link(link_) : Result<api::Fd>(api::Fd());
-    });
-  });
+  const auto make = [&, kernel]() -> Result<api::Fd> {
+    if (const Status up = loopback_up(); !up) return up.error();
+    return kernel ? create_link(link_) : Result<api::Fd>(api::Fd());
+  };
+  const auto work = [&] { return space->run_for<api::Fd>(make); };
+  Result<api::Fd> tap = co_await controller_.pool.run(work);
   if (!tap) co_return cni_error(tap.error(), "cannot make " + row_.ifname + " in " + row_.netns);
   tap_ = *std::move(tap);
   co_return std::nullopt;
 }
 
 Task<Failure> Addition::set_port() {
-  const Result<api::PortState> set = co_await controller_.dataplane.call<Result<api::PortState>>(
-      [this](api::Client& client) { return client.port_set(port_, tap_.get()); });
+  const auto ask = [this](api::Client& client) { return client.port_set(port_, tap_.get()); };
+  const auto set = co_await controller_.dataplane.call<Result<api::PortState>>(ask);
   if (!set) co_return cni_error(set.error(), "weir-dataplane did not take the port");
   controller_.live.insert(row_.id);
   tap_.reset();  // the dataplane has its own
@@ -114,8 +114,8 @@ Task<Failure> Addition::set_port() {
 Task<Failure> Addition::configure_interface() {
   const Result<Namespace> space = Namespace::open(row_.netns);
   if (!space) co_return cni::Error{cni::Code::invalid_netns, space.error().text, ""};
-  const Status done = co_await controller_.pool.run(
-      [&] { return space->run([&] { return configure_link(link_); }); });
+  const auto work = [&] { return space->run([&] { return configure_link(link_); }); };
+  const Status done = co_await controller_.pool.run(work);
   if (!done)
     co_return cni_error(done.error(), "cannot configure " + row_.ifname + " in " + row_.netns);
   co_return std::nullopt;

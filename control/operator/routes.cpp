@@ -76,11 +76,12 @@ std::optional<api::Route> built_in(const Controller& controller, const IpPrefix&
 }
 
 Task<Status> apply(Controller& controller, std::optional<api::Route> route, IpPrefix prefix) {
-  co_return co_await controller.dataplane.call<Status>([route, prefix](api::Client& client) {
+  const auto ask = [route, prefix](api::Client& client) {
     if (route) return client.route_set(std::span(&*route, 1));
     const api::Route gone{.prefix = prefix};
     return client.route_delete(std::span(&gone, 1));
-  });
+  };
+  co_return co_await controller.dataplane.call<Status>(ask);
 }
 
 Result<std::optional<StoredRoute>> find_stored(Controller& controller, const IpPrefix& prefix) {

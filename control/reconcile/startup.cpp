@@ -66,8 +66,8 @@ Task<> retry_ports(Controller& controller, std::vector<ReplayReport::Failure> fa
       if (!row || !*row || (*row)->state != AttachmentState::ready) continue;
       const Result<ReplayPort> port = replay_port(controller, **row);
       if (!port) continue;
-      const auto set = co_await controller.dataplane.call<Result<api::PortState>>(
-          [&](api::Client& client) { return set_port(client, *port); });
+      const auto ask = [&](api::Client& client) { return set_port(client, *port); };
+      const auto set = co_await controller.dataplane.call<Result<api::PortState>>(ask);
       if (!set) left.push_back({failure.port_key, set.error()});
     }
     failures = std::move(left);

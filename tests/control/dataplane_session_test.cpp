@@ -3,8 +3,8 @@
 #include <filesystem>
 
 #include "control/dataplane/session.h"
-#include "tests/control/table_dataplane.h"
 #include "tests/control/loop_thread.h"
+#include "tests/control/table_dataplane.h"
 
 namespace weir::control {
 namespace {
@@ -63,8 +63,8 @@ class SessionTest : public testing::Test {
   Status set(uint64_t key) {
     return loop_
         .start<Status>([this, key]() -> Task<Status> {
-          const auto done = co_await session_->call<Result<api::PortState>>(
-              [key](api::Client& client) { return client.port_set(memif_port(key)); });
+          const auto ask = [key](api::Client& client) { return client.port_set(memif_port(key)); };
+          const auto done = co_await session_->call<Result<api::PortState>>(ask);
           co_return done ? Status{} : Status{done.error()};
         })
         .get();
@@ -124,7 +124,8 @@ TEST_F(SessionTest, AHungDataplaneDoesNotHoldTheLoop) {
   ASSERT_TRUE(wait_ready(true));
   fake_->set_hang(true);
   auto call = loop_.start<Status>([this]() -> Task<Status> {
-    co_return co_await session_->call<Status>([](api::Client& c) { return c.port_delete(1); });
+    const auto ask = [](api::Client& client) { return client.port_delete(1); };
+    co_return co_await session_->call<Status>(ask);
   });
   EXPECT_EQ(loop_.run([] { return 3; }), 3);  // the loop answers meanwhile
   EXPECT_EQ(call.get().error().code, ErrorCode::timeout);

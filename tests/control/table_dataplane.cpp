@@ -164,7 +164,7 @@ void TableDataplane::answer_replay(const Message& request, Message& reply) {
 }
 
 void TableDataplane::answer_port_set(const Message& request, std::vector<api::Fd>& fds,
-                                    Message& reply) {
+                                     Message& reply) {
   const api::PortConfig config = request.records<api::PortConfig>().at(0);
   const bool needs_tap = config.kind == api::PortKind::kernel || config.kind == api::PortKind::host;
   if (needs_tap && fds.empty() && !ports_.contains(config.key)) {
