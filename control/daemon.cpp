@@ -108,6 +108,8 @@ void Daemon::on_replayed(const ReplayReport& report) {
 Task<> Daemon::start() {
   const Status reconciled = co_await reconcile_store(*controller_);
   if (!reconciled) spdlog::error("cannot reconcile the store: {}", reconciled.error().text);
+  const Status recovered = store_->finish_recovery();
+  if (!recovered) spdlog::error("{}", recovered.error().text);
   if (stopping_) co_return;
   dataplane_->start();
   server_->start();

@@ -40,6 +40,11 @@ Status replay_routes(api::Client& client, const ReplayPlan& plan, ReplayReport& 
 }  // namespace
 
 Result<api::PortState> set_port(api::Client& client, const ReplayPort& port) {
+  if (port.tap_first) {
+    const Result<api::Fd> tap = port.open_tap();
+    if (tap) return client.port_set(port.config, tap->get());
+    if (tap.error().code != ErrorCode::busy) return tap.error();
+  }
   Result<api::PortState> kept = client.port_set(port.config);
   if (kept || kept.error().code != ErrorCode::not_found || !port.open_tap) return kept;
   const Result<api::Fd> tap = port.open_tap();

@@ -13,6 +13,9 @@ struct ReplayPort {
   // Opens the port's tap; asked only when the dataplane does not have it. Empty for
   // kinds without a tap. Called on the session's thread.
   std::function<Result<api::Fd>()> open_tap;
+  // The tap may have been made anew while the dataplane was connected to the old one:
+  // hand it over unless it is in use.
+  bool tap_first = false;
 };
 
 struct ReplayPlan {

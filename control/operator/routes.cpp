@@ -70,6 +70,8 @@ cni::Json route_json(const StoredRoute& route) {
   return json;
 }
 
+cni::Json prefix_json(const IpPrefix& prefix) { return {{"prefix", to_string(prefix)}}; }
+
 // What the dataplane has for the prefix when the operator's route is not there.
 std::optional<api::Route> built_in(const Controller& controller, const IpPrefix& prefix) {
   return prefix.length == 0 ? default_route(controller, prefix.address.family) : std::nullopt;
@@ -121,14 +123,16 @@ Task<cni::Outcome<cni::Json>> delete_route(Controller& controller, cni::Json par
                          "no route to " + to_string(*prefix) + " was configured",
                          "'weirctl route list' shows which were"};
   }
-  const Status forgotten = controller.store.delete_route(*prefix);
-  if (!forgotten) co_return cni_error(forgotten.error());
-  // Away dataplane: its next replay sweeps the route.
   const Status applied = co_await apply(controller, built_in(controller, *prefix), *prefix);
+  // A dataplane that is away has its routes swept by the next replay.
   if (!applied && applied.error().code != ErrorCode::unavailable) {
     co_return cni_error(applied.error(), "the dataplane did not remove the route");
   }
-  co_return cni::Json{{"prefix", to_string(*prefix)}};
+  const Status forgotten = controller.store.delete_route(*prefix);
+  if (forgotten) co_return prefix_json(*prefix);
+  const Status restored = co_await apply(controller, api_route(**there), *prefix);
+  static_cast<void>(restored);  // without a connection the next replay does it
+  co_return cni_error(forgotten.error(), "the route cannot be forgotten");
 }
 
 cni::Outcome<cni::Json> list_routes(Controller& controller) {

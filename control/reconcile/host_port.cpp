@@ -70,6 +70,7 @@ ReplayPort host_replay_port(const Controller& controller) {
     if (!made || *made) return made;
     return attach_link(host.link);
   };
+  out.tap_first = true;
   return out;
 }
 

@@ -80,6 +80,12 @@ bool TableDataplane::has_tap(uint64_t key) const {
   return found != ports_.end() && found->second.tap;
 }
 
+uint64_t TableDataplane::taps_taken(uint64_t key) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = ports_.find(key);
+  return found == ports_.end() ? 0 : found->second.taps;
+}
+
 bool TableDataplane::wait(const std::function<bool()>& ready) const {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (!ready()) {
@@ -174,7 +180,10 @@ void TableDataplane::answer_port_set(const Message& request, std::vector<api::Fd
   Port& port = ports_[config.key];
   port.config = config;
   port.mark = generation_;
-  if (!fds.empty()) port.tap = std::move(fds.front());
+  if (!fds.empty()) {
+    port.tap = std::move(fds.front());
+    ++port.taps;
+  }
   reply.add(api::PortState{.config = config, .link = api::LinkState::up});
 }
 

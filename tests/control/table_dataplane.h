@@ -37,6 +37,7 @@ class TableDataplane {
   std::map<uint64_t, api::PortConfig> ports() const;
   std::map<std::string, api::Route> routes() const;  // by prefix
   bool has_tap(uint64_t key) const;
+  uint64_t taps_taken(uint64_t key) const;       // taps that came with the port so far
   uint64_t replays() const { return replays_; }  // completed
 
   // Waits until `ready` holds, checked after each request; false after ten seconds.
@@ -47,6 +48,7 @@ class TableDataplane {
     api::PortConfig config;
     api::Fd tap;
     uint64_t mark = 0;
+    uint64_t taps = 0;
   };
   struct MarkedRoute {
     api::Route route;
