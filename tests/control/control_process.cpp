@@ -54,6 +54,7 @@ TestNode::~TestNode() {
 void TestNode::configure(const cni::Json& patch) { config_.merge_patch(patch); }
 
 void TestNode::start(bool wait) {
+  ASSERT_NE(program(), "") << "WEIR_CONTROL must name the program; 'meson test' sets it";
   const std::string file = directory_ / "weir.json";
   std::ofstream(file) << config_.dump();
   const std::string netns = netns_.path();

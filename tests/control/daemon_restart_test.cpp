@@ -175,7 +175,9 @@ TEST_F(DaemonRestartTest, StartsOverADamagedStore) {
   node_.start();
   ASSERT_FALSE(pod_.add(node_).error);
   node_.kill();
-  std::ofstream(node_.state_dir() + "/weir.db", std::ios::trunc) << std::string(8192, 'x');
+  const std::string store = node_.state_dir() + "/weir.db";
+  std::filesystem::remove(store + "-wal");  // it would repair the file
+  std::ofstream(store, std::ios::trunc) << std::string(8192, 'x');
   node_.start();
   EXPECT_EQ(node_.ask("pod.list").result, Json::array());
   EXPECT_FALSE(pod_.del(node_).error);
