@@ -14,7 +14,9 @@ from xml.etree import ElementTree
 TREE = Path(__file__).resolve().parents[1]
 RESULTS = TREE / "build" / "test-results"
 SANITIZER_OPTIONS = {
-    "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0",
+    # Not detect_stack_use_after_return: g++ 12 aligns variables on its fake stack to 32
+    # bytes only, and packets need 64.
+    "ASAN_OPTIONS": "detect_stack_use_after_return=0:strict_string_checks=1:abort_on_error=0",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
 }

@@ -49,6 +49,9 @@ Status PortRegistry::check(const api::PortConfig& config) const {
   if (config.mac.is_zero() || config.mac.is_multicast()) {
     return {ErrorCode::invalid_argument, "a port needs a unicast MAC address"};
   }
+  if (config.address_count > config.addresses.size()) {
+    return {ErrorCode::limit, "a port's lease holds " + std::to_string(config.addresses.size()) + " addresses at most"};
+  }
   const uint16_t least = has_ip6(config) ? 1280 : 68;
   if (config.mtu < least) {
     return {ErrorCode::invalid_argument, "a port's MTU must be " + std::to_string(least) + " at least (RFC 791, RFC 8200)"};
@@ -60,9 +63,6 @@ Status PortRegistry::check(const api::PortConfig& config) const {
 }
 
 Status PortRegistry::check_lease(const api::PortConfig& config) const {
-  if (config.address_count > config.addresses.size()) {
-    return {ErrorCode::limit, "a port's lease holds " + std::to_string(config.addresses.size()) + " addresses at most"};
-  }
   for (const IpAddress& address : lease_of(config)) {
     if (!address.is_ip4() && !address.is_ip6()) {
       return {ErrorCode::invalid_argument, "an address in the port's lease is neither IPv4 nor IPv6"};
