@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,9 @@ class Totals:
 
 
 def first_line(text):
+    """What it says; GoogleTest puts the place in the source on a line before it."""
     lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    lines = [line for line in lines if not re.fullmatch(r"\S+:\d+", line)] or lines
     return lines[0] if lines else "no reason given"
 
 
@@ -92,7 +95,8 @@ def meson_tests(folder, only, suite):
 def meson_log(folder):
     """Result and output of each test in the last `meson test`."""
     lines = (folder / "meson-logs" / "testlog.json").read_text().splitlines()
-    return {entry["name"]: entry for entry in map(json.loads, lines)}
+    # The log says "project:suite / name".
+    return {entry["name"].rsplit(" / ", 1)[-1]: entry for entry in map(json.loads, lines)}
 
 
 def collect_unit(phase, folder, results, tests):
