@@ -57,7 +57,6 @@ Program::Program(std::chrono::milliseconds timeout)
       run_dir_(config::run_dir()),
       timeout_(timeout) {
   app_.require_subcommand(1);
-  app_.set_version_flag("--version", "weirctl " WEIR_VERSION);
   // Options of the root may stand anywhere on the line.
   app_.fallthrough();
   app_.footer("-j, --json and --run-dir may stand anywhere on the line. See weirctl(1).");
