@@ -54,6 +54,16 @@ alive() {
 
 gone() { ! alive "$1"; }
 
+# Nodes that start and stop at the same time take turns with the machine's hugepages:
+# held from here until release_hugepages.
+hugepages_knob=/proc/sys/vm/nr_hugepages
+hold_hugepages() {
+  [ -r "$hugepages_knob" ] || return 0
+  exec 9<"$hugepages_knob"
+  flock -w 60 9 || true
+}
+release_hugepages() { exec 9<&-; }
+
 # A value of the configuration file, e.g. config_value dataplane hugepages auto
 config_value() {
   "$python" - "$config" "$@" <<'PYTHON'

@@ -1,6 +1,7 @@
 """A memif pod, with DPDK's testpmd as its client."""
 
 import errno
+import re
 import socket
 import stat
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from lab.node import GATEWAY_MAC
 from lab.packets import IP, TCP, UDP, Ether, Frame, IPv6, PacketSocket, checksum_fault
-from lab.run import wait_for
+from lab.run import run, wait_for
 from lab.testpmd import Testpmd
 from scapy.utils import PcapReader, wrpcap
 
@@ -105,6 +106,10 @@ def test_checksums_are_whole_at_the_memif_side(node, pods, memif, tmp_path, vers
     assert len([frame for frame in frames if TCP in frame]) >= 1
     assert all(frame[Ether].dst == memif.mac for frame in frames)
     assert [fault for frame in frames if (fault := checksum_fault(frame))] == []
+    # A second opinion, from a program that shares no code with ours.
+    opinion = run("tcpdump", "-nvv", "-r", tmp_path / "received.pcap").stdout
+    assert opinion.count("cksum") >= 4, opinion
+    assert not re.search("bad|incorrect", opinion), opinion
 
 
 def replay(node, memif, tmp_path, frames, arrived):
