@@ -134,7 +134,8 @@ def main():
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         print("\n==> cleaning up", flush=True)
-    print("demo finished" if status == 0 else "demo failed", flush=True)
+    ending = {0: "finished", 1: "failed"}.get(status, "interrupted")
+    print(f"demo {ending}", flush=True)
     return status
 
 
