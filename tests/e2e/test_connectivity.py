@@ -3,8 +3,6 @@
 import pytest
 from lab.node import GATEWAY4, GATEWAY6, GATEWAY_MAC
 
-pytestmark = pytest.mark.smoke
-
 
 def host_address(node, version):
     """The node's own address on weir0."""

@@ -22,7 +22,6 @@ LISTS = [
 ]
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("command", LISTS, ids=" ".join)
 def test_text_and_json(node, pair, command):
     pair[0].ping(pair[1].ip4)

@@ -63,7 +63,11 @@ class Node:
 
     @property
     def environment(self):
-        return os.environ | {
+        sanitizers = {
+            name: f"{os.environ.get(name, '')}:log_path={self.home}/sanitizer"
+            for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS")
+        }
+        return os.environ | sanitizers | {
             "WEIR_RUN_DIR": str(self.run_dir),
             "WEIR_STATE_DIR": str(self.state_dir),
             "WEIR_BUILD_DIR": str(self.build),
@@ -91,10 +95,12 @@ class Node:
         return self.run(TREE / "ci/down", timeout=60, **options)
 
     def close(self):
-        """Stops the node and removes all that belongs to it."""
+        """Stops the node and removes all that belongs to it. Fails on a sanitizer's report."""
         try:
             if self.run_dir.exists():
                 self.down()
+            reports = [path.read_text() for path in self.home.glob("sanitizer.*")]
+            assert not reports, "\n".join(reports)
         finally:
             if self.own_netns:
                 self.netns.delete()
@@ -148,6 +154,7 @@ class Node:
             "PATH": os.environ["PATH"],
             "WEIR_RUN_DIR": str(self.run_dir),
             "WEIR_STATE_DIR": str(self.state_dir),
+            "ASAN_OPTIONS": self.environment["ASAN_OPTIONS"],
             "CNI_COMMAND": command,
             "CNI_CONTAINERID": container,
             "CNI_NETNS": netns,
