@@ -116,7 +116,9 @@ def _l4_fault(frame, ip, pseudo):
             return None
         else:
             cleared = data[:offset] + b"\0\0" + data[offset + 2 :]
-            expected = pseudo(protocol, ip, cleared) or 0xFFFF
+            expected = pseudo(protocol, ip, cleared)
+            if layer is UDP:
+                expected = expected or 0xFFFF  # RFC 768: 0 means no checksum
         if value != expected:
             kind = "partial" if frame.partial else "whole"
             return f"{layer.__name__} checksum {value:#06x}, {kind} sum is {expected:#06x}"
