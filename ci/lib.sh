@@ -29,6 +29,9 @@ control_program=$build_dir/control/weir-control
 cni_program=$build_dir/cni/weir-cni
 weirctl_program=$build_dir/control/ctl/weirctl
 
+# The same as ninja targets, for those who need no tests and no benchmarks.
+program_targets="dataplane/weir-dataplane control/weir-control cni/weir-cni control/ctl/weirctl"
+
 built() {
   [ -x "$dataplane_program" ] && [ -x "$control_program" ] && [ -x "$cni_program" ] &&
     [ -x "$weirctl_program" ]
