@@ -62,6 +62,7 @@ class Worker {
   // All workers, this one included, in order of index. Once, before run().
   void meet(std::span<Worker* const> workers);
   void run() noexcept;          // until stop(); the worker thread
+  bool sweep() noexcept;        // one round of run(); false when there was nothing to do
   void stop() noexcept;         // any thread
   void wake() noexcept;         // any thread: ends a sleep soon
 
@@ -85,7 +86,6 @@ class Worker {
 
   Worker(const WorkerPlace& place, const SharedTables& tables, Rcu& rcu);
 
-  bool sweep() noexcept;
   void sweep_polled() noexcept;
   void sweep_waiting() noexcept;
   void sweep_handoffs() noexcept;
