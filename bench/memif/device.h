@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -18,6 +18,8 @@ class Device {
   virtual void round() noexcept = 0;
   // What the device's control side needs done while clients connect.
   virtual void pump() {}
+  // Cycles per packet of its parts, as it counts them itself.
+  virtual std::map<std::string, double> costs() const { return {}; }
 };
 
 struct DeviceOptions {

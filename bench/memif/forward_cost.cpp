@@ -47,6 +47,7 @@ void forward(benchmark::State& state, Make make, DeviceOptions options, Load loa
     frames += pods.receive();
   }
   state.counters["cycles/packet"] = static_cast<double>(cycles) / static_cast<double>(frames);
+  for (const auto& [part, cost] : device->costs()) state.counters[part] = cost;
   state.counters["lost"] = static_cast<double>(state.iterations() * load.batch - frames);
   std::filesystem::remove_all(options.directory);
 }

@@ -52,6 +52,17 @@ class WeirDevice final : public Device {
     rcu_.quiescent(0);
     rcu_.reclaim();
   }
+  std::map<std::string, double> costs() const override {
+    api::WorkerState state;
+    worker_->state(state);
+    std::map<std::string, double> costs;
+    for (uint8_t i = 0; i < state.stage_count; ++i) {
+      const api::StageState& stage = state.stages[i];
+      if (stage.packets == 0) continue;
+      costs[stage.name.data()] = static_cast<double>(stage.cycles) / static_cast<double>(stage.packets);
+    }
+    return costs;
+  }
 
  private:
   void add_pod(const DeviceOptions& options, unsigned pod) {

@@ -50,32 +50,33 @@ struct IcmpCause {
   uint8_t code4 = 0;
   uint8_t type6 = 0;  // RFC 4443
   uint8_t code6 = 0;
-  uint32_t mtu = 0;   // next hop's, for too-big only
+  uint16_t mtu = 0;   // next hop's, for too-big only
 };
 
+// The fields take one cache line, in an order that lets reset_parse() clear them at once.
 struct alignas(64) Packet {
   // Filled by the port on rx.
+  Segment* body = nullptr;   // body_count pieces, length - head_length bytes in all
   uint32_t length = 0;       // frame bytes, head and body together
   uint16_t head_offset = kHeadroom;  // of the frame's first byte in storage
   uint16_t head_length = 0;  // frame bytes in storage
   uint16_t in_port = 0;
   uint16_t body_count = 0;
-  Segment* body = nullptr;   // body_count pieces, length - head_length bytes in all
   Offload offload;
 
   // Filled by stages.
   uint16_t out_port = 0;     // valid from the route stage on
   uint16_t l3_offset = 0;    // bytes from the frame's start
+  uint64_t adjacency = 0;    // raw Adjacency word, valid from the route stage on
   uint16_t l4_offset = 0;    // 0 = no L4 header in this packet (a later fragment)
   uint16_t l4_length = 0;    // bytes of L4 header and payload by the IP header
+  uint16_t tx_mtu = 0;       // != 0: tx makes IPv4 fragments of at most so many L3 bytes
   Family family = Family::none;
   uint8_t l4_protocol = 0;   // last header of the chain
   Drop drop = Drop::count;   // valid when the verdict is drop
   bool generated = false;    // made by weir: never the cause of an ICMP error
   bool fragment = false;     // any fragment, the first included
-  uint16_t tx_mtu = 0;       // != 0: tx makes IPv4 fragments of at most so many L3 bytes
   IcmpCause icmp;
-  uint64_t adjacency = 0;    // raw Adjacency word, valid from the route stage on
 
   alignas(64) std::byte storage[kHeadroom + kHeadSize];
 
@@ -95,13 +96,13 @@ struct alignas(64) Packet {
   // calls it first, so a port need not.
   void reset_parse() noexcept {
     out_port = l3_offset = l4_offset = l4_length = 0;
+    adjacency = 0;
+    tx_mtu = 0;
     family = Family::none;
     l4_protocol = 0;
     drop = Drop::count;
     generated = fragment = false;
-    tx_mtu = 0;
     icmp = {};
-    adjacency = 0;
   }
 
   // Cuts the frame after `new_length` bytes; longer frames only.
@@ -124,6 +125,6 @@ struct alignas(64) Packet {
   }
 };
 
-static_assert(sizeof(Packet) % 64 == 0 && offsetof(Packet, storage) <= 128);
+static_assert(offsetof(Packet, storage) == 64);
 
 }  // namespace weir::dataplane

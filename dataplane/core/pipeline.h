@@ -91,6 +91,9 @@ void run_stage(Vector& vector, StageContext& context, PipelineCounters& counters
   const std::span<const uint8_t> waiting = queue.waiting();
   queue.count = 0;
   if constexpr (BatchStage<S>) S::prepare(vector.packets.data(), waiting, context);
+  // Most packets take the stage's usual way out: its count stays in a register.
+  StageQueue& usual = vector.queue(S::kUsual);
+  uint8_t usual_count = usual.count;
   for (const uint8_t index : waiting) {
     Packet& packet = vector.packets[index];
     const Next next = S::classify(packet, context);
@@ -99,8 +102,13 @@ void run_stage(Vector& vector, StageContext& context, PipelineCounters& counters
     if constexpr (S::kNext == Next::icmp_error) {
       if (next != Next::drop) count_drop(packet, context);
     }
-    vector.enqueue(next, index);
+    if (next == S::kUsual) [[likely]] {
+      usual.index[usual_count++] = index;
+    } else {
+      vector.enqueue(next, index);
+    }
   }
+  usual.count = usual_count;
   StageCounters& mine = counters[static_cast<size_t>(S::kNext)];
   const uint64_t end = __rdtsc();
   mine.packets.add(waiting.size());

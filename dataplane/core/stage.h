@@ -68,7 +68,8 @@ struct StageContext {
 
 template <class S>
 concept Stage = requires(Packet& packet, StageContext& context) {
-  { S::kNext } -> std::convertible_to<Next>;  // the stage's own name in the graph
+  { S::kNext } -> std::convertible_to<Next>;   // the stage's own name in the graph
+  { S::kUsual } -> std::convertible_to<Next>;  // where it sends most packets
   { S::classify(packet, context) } noexcept -> std::same_as<Next>;
 };
 

@@ -9,6 +9,7 @@ namespace weir::dataplane {
 
 struct Arp {
   static constexpr Next kNext = Next::arp;
+  static constexpr Next kUsual = Next::tx;
   static Next classify(Packet& packet, StageContext& context) noexcept;
 };
 

@@ -13,6 +13,7 @@ inline constexpr uint32_t kMaxIcmp6Error = 1280;  // L3 bytes, RFC 4443 2.4 c
 
 struct IcmpError {
   static constexpr Next kNext = Next::icmp_error;
+  static constexpr Next kUsual = Next::route;
   // Next::route: packet.drop still says why the original went; drop: says why there is
   // no error about it.
   static Next classify(Packet& packet, StageContext& context) noexcept;

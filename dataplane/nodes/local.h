@@ -11,6 +11,7 @@ inline constexpr uint8_t kGeneratedTtl = 64;  // RFC 1340: of packets that weir 
 
 struct Local {
   static constexpr Next kNext = Next::local;
+  static constexpr Next kUsual = Next::route;
   static Next classify(Packet& packet, StageContext& context) noexcept;
 };
 

@@ -4,7 +4,7 @@
 
 namespace weir::dataplane {
 
-Next Mtu::longer(Packet& packet, uint32_t mtu) noexcept {
+Next Mtu::longer(Packet& packet, uint16_t mtu) noexcept {
   const auto* ip = packet.header<Ip4Header>(packet.l3_offset);
   const bool may_cut =
       packet.family == Family::ip4 && (ip->fragment.host() & kIp4DontFragment) == 0;
@@ -18,12 +18,12 @@ Next Mtu::longer(Packet& packet, uint32_t mtu) noexcept {
     return Next::tx;
   }
   if (!may_cut) return too_big(packet, mtu);
-  packet.tx_mtu = static_cast<uint16_t>(mtu);
+  packet.tx_mtu = mtu;
   return Next::tx;
 }
 
 // The error quotes the packet as its sender sent it, so the hop is taken back.
-Next Mtu::too_big(Packet& packet, uint32_t mtu) noexcept {
+Next Mtu::too_big(Packet& packet, uint16_t mtu) noexcept {
   if (!packet.generated) {
     if (packet.family == Family::ip4) {
       change_ttl(*packet.header<Ip4Header>(packet.l3_offset), 1);

@@ -9,11 +9,12 @@ namespace weir::dataplane {
 
 struct Mtu {
   static constexpr Next kNext = Next::mtu;
+  static constexpr Next kUsual = Next::tx;
   static Next classify(Packet& packet, StageContext& context) noexcept;
 
  private:
-  static Next longer(Packet& packet, uint32_t mtu) noexcept;
-  static Next too_big(Packet& packet, uint32_t mtu) noexcept;
+  static Next longer(Packet& packet, uint16_t mtu) noexcept;
+  static Next too_big(Packet& packet, uint16_t mtu) noexcept;
 };
 
 inline Next Mtu::classify(Packet& packet, StageContext& context) noexcept {

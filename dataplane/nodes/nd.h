@@ -10,6 +10,7 @@ namespace weir::dataplane {
 
 struct Nd {
   static constexpr Next kNext = Next::nd;
+  static constexpr Next kUsual = Next::tx;
   static Next classify(Packet& packet, StageContext& context) noexcept;
 };
 

@@ -15,6 +15,7 @@ inline constexpr size_t kMaxExtensionHeaders = 8;
 
 struct Parse {
   static constexpr Next kNext = Next::parse;
+  static constexpr Next kUsual = Next::source_check;
   static Next classify(Packet& packet, StageContext& context) noexcept;
 
  private:

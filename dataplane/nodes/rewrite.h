@@ -10,6 +10,7 @@ namespace weir::dataplane {
 
 struct Rewrite {
   static constexpr Next kNext = Next::rewrite;
+  static constexpr Next kUsual = Next::mtu;
   static Next classify(Packet& packet, StageContext& context) noexcept;
 
  private:

@@ -13,6 +13,7 @@ namespace weir::dataplane {
 
 struct Route {
   static constexpr Next kNext = Next::route;
+  static constexpr Next kUsual = Next::rewrite;
   static void prepare(Packet* packets, std::span<const uint8_t> waiting,
                       StageContext& context) noexcept;
   static Next classify(Packet& packet, StageContext& context) noexcept;

@@ -10,6 +10,7 @@ namespace weir::dataplane {
 
 struct SourceCheck {
   static constexpr Next kNext = Next::source_check;
+  static constexpr Next kUsual = Next::route;
   static Next classify(Packet& packet, StageContext& context) noexcept;
 
  private:

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/core/frame_copy.h"
+
 namespace weir::dataplane::memif {
 
 namespace {
@@ -26,14 +28,14 @@ Descriptor snapshot(DescriptorSlot& slot) noexcept {
   return std::bit_cast<Descriptor>(words);
 }
 
-void write_back(DescriptorSlot& slot, const Descriptor& descriptor) noexcept {
-  const auto words = std::bit_cast<std::array<uint64_t, 2>>(descriptor);
+void write_back(DescriptorSlot& slot, uint16_t flags, uint16_t region, uint32_t length) noexcept {
+  const uint64_t word = flags | uint64_t{region} << 16 | uint64_t{length} << 32;
   // relaxed: the tail's release publishes it
-  std::atomic_ref(slot.flags_region_length).store(words[0], std::memory_order_relaxed);
+  std::atomic_ref(slot.flags_region_length).store(word, std::memory_order_relaxed);
 }
 
-// Moves the frame's first bytes into the packet; what is left stays its body.
-void take_head(Packet& packet) noexcept {
+// Moves the first bytes of a frame in pieces into the packet; what is left stays its body.
+void gather_head(Packet& packet) noexcept {
   std::byte* to = packet.storage + kHeadroom;
   uint32_t left = std::min<uint32_t>(packet.length, kHeadSize);
   packet.head_offset = kHeadroom;
@@ -41,11 +43,7 @@ void take_head(Packet& packet) noexcept {
   while (left > 0) {
     Segment& piece = *packet.body;
     const uint32_t length = std::min(left, piece.length);
-    if (length == kHeadSize) {
-      std::memcpy(to, piece.data, kHeadSize);  // the common case, inlined
-    } else {
-      std::memcpy(to, piece.data, length);
-    }
+    std::memcpy(to, piece.data, length);
     to += length;
     left -= length;
     piece.data += length;
@@ -156,49 +154,86 @@ uint16_t Link::rx(const RxBatch& batch) noexcept {
     rx_next_ = rx_next_ + 1U < rx_count_ ? static_cast<uint8_t>(rx_next_ + 1) : uint8_t{0};
     filled = rx_ring(rx_[rx_next_], batch, filled);
   }
-  for (uint16_t i = 0; i < filled; ++i) take_head(batch.packets[i]);
   return filled;
 }
 
-// First pass over one ring: check descriptors and start fetching the data.
 uint16_t Link::rx_ring(Ring& ring, const RxBatch& batch, uint16_t filled) noexcept {
   uint16_t available = static_cast<uint16_t>(load_acquire(ring.header->head) - ring.next);
   if (available > ring.size) [[unlikely]] {
     set_fault(Fault::rx_head);
     return filled;
   }
+  prefetch_buffers<kRead>(ring, std::min<size_t>(available, batch.packets.size() - filled));
+  uint16_t next = ring.next;
   while (available > 0 && filled < batch.packets.size()) {
     Packet& packet = batch.packets[filled];
-    const uint16_t used =
-        take_frame(ring, available, packet, &batch.segments[size_t{filled} * kMaxSegments]);
-    if (used == 0) [[unlikely]]
-      break;
-    ring.next = static_cast<uint16_t>(ring.next + used);
+    Segment* const pieces = &batch.segments[size_t{filled} * kMaxSegments];
+    uint16_t used = 1;
+    if (!take_whole(ring.slots[next & ring.mask], packet, pieces)) [[unlikely]] {
+      used = take_frame(ring, next, available, packet, pieces);
+      if (used == 0) break;
+      gather_head(packet);
+    }
+    next = static_cast<uint16_t>(next + used);
     available = static_cast<uint16_t>(available - used);
     ++filled;
   }
+  ring.next = next;
   return filled;
 }
 
+// A hint alone: what is read here is checked when it is used.
+template <Link::Access access>
+inline void Link::prefetch_buffers(const Ring& ring, size_t count) const noexcept {
+  for (size_t i = 0; i < count; ++i) {
+    const Descriptor descriptor = snapshot(ring.slots[(ring.next + i) & ring.mask]);
+    const View& view = views_[descriptor.region % kMaxRegions];
+    __builtin_prefetch(view.base + descriptor.offset, access);
+    if (access == kRead && descriptor.length > 64) __builtin_prefetch(view.base + descriptor.offset + 64);
+  }
+}
+
+// The common case of take_frame(): one good descriptor. Says no to anything else.
+inline bool Link::take_whole(DescriptorSlot& slot, Packet& packet, Segment* pieces) const noexcept {
+  const Descriptor descriptor = snapshot(slot);
+  const uint32_t length = descriptor.length;
+  if ((descriptor.flags & kDescriptorNext) != 0 || length - 1 >= kMaxFrame ||
+      descriptor.region >= view_count_) [[unlikely]] {
+    return false;
+  }
+  const View& view = views_[descriptor.region];
+  if (uint64_t{descriptor.offset} + length > view.size) [[unlikely]]
+    return false;
+  const std::byte* const data = view.base + descriptor.offset;
+  // May take more than the frame has: a region has kReadSlack behind it.
+  static_assert(kHeadSize == 128 && kHeadSize <= kReadSlack);
+  std::memcpy(packet.storage + kHeadroom, data, 64);
+  if (length > 64) std::memcpy(packet.storage + kHeadroom + 64, data + 64, 64);
+  packet.length = length;
+  packet.head_offset = kHeadroom;
+  packet.head_length = static_cast<uint16_t>(std::min<uint32_t>(length, kHeadSize));
+  packet.offload = {};
+  packet.body = pieces;
+  packet.body_count = length > kHeadSize;
+  if (length > kHeadSize) *pieces = {data + kHeadSize, length - kHeadSize};
+  return true;
+}
+
 // Returns the number of descriptors used, 0 after a fault.
-uint16_t Link::take_frame(const Ring& ring, uint16_t available, Packet& packet,
+uint16_t Link::take_frame(const Ring& ring, uint16_t next, uint16_t available, Packet& packet,
                           Segment* pieces) noexcept {
   uint32_t length = 0;
   uint16_t count = 0;
   while (true) {
-    const Descriptor descriptor = snapshot(ring.slots[(ring.next + count) & ring.mask]);
+    const Descriptor descriptor = snapshot(ring.slots[(next + count) & ring.mask]);
     const View* view = view_of(descriptor, Fault::rx_region, Fault::rx_range, Fault::rx_empty);
     if (view == nullptr) [[unlikely]]
       return 0;
     if (descriptor.length > kMaxFrame - length) [[unlikely]]
       return set_fault(Fault::rx_long);
-    const std::byte* data = view->base + descriptor.offset;
-    __builtin_prefetch(data);
-    __builtin_prefetch(data + 64);
-    pieces[count++] = {data, descriptor.length};
+    pieces[count++] = {view->base + descriptor.offset, descriptor.length};
     length += descriptor.length;
-    if ((descriptor.flags & kDescriptorNext) == 0) [[likely]]
-      break;
+    if ((descriptor.flags & kDescriptorNext) == 0) break;
     if (count == available) return set_fault(Fault::rx_unfinished);
     if (count == kMaxSegments) return set_fault(Fault::rx_chain);
   }
@@ -225,18 +260,33 @@ uint16_t Link::tx(std::span<Packet* const> packets, Drop* drops) noexcept {
     if (available > tx_.size) [[unlikely]]
       available = set_fault(Fault::tx_head);
   }
+  prefetch_buffers<kWrite>(tx_, std::min<size_t>(available, packets.size()));
   uint16_t sent = 0;
   for (size_t i = 0; i < packets.size(); ++i) {
-    if (broken()) [[unlikely]] {
-      drops[i] = Drop::tx_port_down;
-      continue;
+    uint16_t used = 1;
+    if (available == 0 || !put_whole(tx_.slots[tx_.next & tx_.mask], *packets[i])) [[unlikely]] {
+      used = put_frame(*packets[i], available, drops[i]);
+      if (broken()) available = 0;
+      if (used == 0) continue;
     }
-    const uint16_t used = put_frame(*packets[i], available, drops[i]);
     tx_.next = static_cast<uint16_t>(tx_.next + used);
     available = static_cast<uint16_t>(available - used);
-    if (used > 0) ++sent;
+    ++sent;
   }
   return sent;
+}
+
+// The common case of put_frame(): the frame fits the next buffer. Says no to anything else.
+inline bool Link::put_whole(DescriptorSlot& slot, const Packet& packet) const noexcept {
+  const Descriptor descriptor = snapshot(slot);
+  if (descriptor.region >= view_count_ || descriptor.length < packet.length) [[unlikely]]
+    return false;
+  const View& view = views_[descriptor.region];
+  if (uint64_t{descriptor.offset} + descriptor.length > view.size) [[unlikely]]
+    return false;
+  copy_frame(view.base + descriptor.offset, packet);
+  write_back(slot, 0, descriptor.region, packet.length);
+  return true;
 }
 
 // Returns the number of buffers used, 0 with `drop` set. A frame that does not fit
@@ -245,6 +295,10 @@ uint16_t Link::put_frame(const Packet& packet, uint16_t available, Drop& drop) n
   FrameReader reader(packet);
   uint16_t count = 0;
   while (reader.left() > 0) {
+    if (broken()) [[unlikely]] {
+      drop = Drop::tx_port_down;
+      return 0;
+    }
     if (count == kMaxSegments) {
       drop = Drop::tx_too_long;
       return 0;
@@ -254,17 +308,13 @@ uint16_t Link::put_frame(const Packet& packet, uint16_t available, Drop& drop) n
       return 0;
     }
     DescriptorSlot& slot = tx_.slots[(tx_.next + count) & tx_.mask];
-    Descriptor descriptor = snapshot(slot);
+    const Descriptor descriptor = snapshot(slot);
     const View* view = view_of(descriptor, Fault::tx_region, Fault::tx_range, Fault::tx_empty);
-    if (view == nullptr) [[unlikely]] {
-      drop = Drop::tx_port_down;
-      return 0;
-    }
+    if (view == nullptr) [[unlikely]]
+      continue;  // broken() now
     const uint32_t part = std::min(reader.left(), descriptor.length);
     reader.copy(view->base + descriptor.offset, part);
-    descriptor.length = part;
-    descriptor.flags = reader.left() > 0 ? kDescriptorNext : uint16_t{0};
-    write_back(slot, descriptor);
+    write_back(slot, reader.left() > 0 ? kDescriptorNext : uint16_t{0}, descriptor.region, part);
     ++count;
   }
   return count;

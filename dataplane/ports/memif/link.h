@@ -96,8 +96,13 @@ class Link {
   Ring make_ring(const RingPlace& place) const noexcept;
   uint16_t set_fault(Fault fault) noexcept;
   uint16_t rx_ring(Ring& ring, const RxBatch& batch, uint16_t filled) noexcept;
-  uint16_t take_frame(const Ring& ring, uint16_t available, Packet& packet,
+  enum Access { kRead = 0, kWrite = 1 };
+  template <Access access>
+  void prefetch_buffers(const Ring& ring, size_t count) const noexcept;
+  bool take_whole(DescriptorSlot& slot, Packet& packet, Segment* pieces) const noexcept;
+  uint16_t take_frame(const Ring& ring, uint16_t next, uint16_t available, Packet& packet,
                       Segment* pieces) noexcept;
+  bool put_whole(DescriptorSlot& slot, const Packet& packet) const noexcept;
   uint16_t put_frame(const Packet& packet, uint16_t available, Drop& drop) noexcept;
   const View* view_of(const Descriptor& descriptor, Fault region, Fault range,
                       Fault empty) noexcept;

@@ -12,6 +12,8 @@ namespace weir::dataplane::memif {
 
 namespace {
 
+constexpr uint64_t kPage = 4096;  // what is left of a region's last page is no slack
+
 Error refuse(const char* reason) { return {ErrorCode::invalid_argument, reason}; }
 
 }  // namespace
@@ -33,17 +35,20 @@ Result<Region> Region::map(int fd, uint64_t size, bool unsealed) {
   if (fstat(fd, &status) != 0 || status.st_size < 0) return refuse("region's size is unknown");
   if (static_cast<uint64_t>(status.st_size) < size) return refuse("region's memfd is too short");
 
-  void* base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (base == MAP_FAILED) {
+  // The slack is what the second mapping leaves of the first.
+  void* base = mmap(nullptr, size + kReadSlack + kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (base == MAP_FAILED) return refuse("region cannot be mapped");
+  Region region(static_cast<std::byte*>(base), size);
+  if (mmap(base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
     return refuse(errno == EPERM || errno == EACCES ? "region is not writable"
                                                     : "region cannot be mapped");
   }
   madvise(base, size, MADV_DONTDUMP);  // a pod's data has no place in our core dump
-  return Region(static_cast<std::byte*>(base), size);
+  return region;
 }
 
 Region::~Region() {
-  if (base_ != nullptr) munmap(base_, size_);
+  if (base_ != nullptr) munmap(base_, size_ + kReadSlack + kPage);
 }
 
 }  // namespace weir::dataplane::memif

@@ -11,6 +11,8 @@ namespace weir::dataplane::memif {
 
 inline constexpr uint16_t kMaxRegions = 16;
 inline constexpr uint64_t kMaxBytes = 1ULL << 30;  // of one pod's regions together
+// Bytes after a region that may be read, of no meaning: copies of fixed size need no check.
+inline constexpr uint64_t kReadSlack = 4096;
 
 // Threads: made and destroyed by the main thread; workers use the memory in between.
 class Region {
@@ -31,6 +33,7 @@ class Region {
   }
   ~Region();
 
+  // size() bytes, and kReadSlack more to read.
   std::byte* base() const noexcept { return base_; }
   uint64_t size() const noexcept { return size_; }
 
