@@ -21,8 +21,13 @@ constexpr size_t kRxSegments = size_t{kVectorSize} * kMaxSegments;
 // traffic; shorter: less CPU burnt between packets.
 constexpr uint64_t kSpinMicroseconds = 100;
 // Asking the kernel for readable taps costs a system call: while polled ports are busy
-// it is done once in so many sweeps.
-constexpr uint32_t kWaitingInterval = 4;
+// it is done once in so much time.
+constexpr uint64_t kWaitingMicroseconds = 10;
+// A port that was empty in so many sweeps is looked at in one of kIdleWait sweeps only, so
+// that many idle pods cost a busy one little. Full vectors take about 2 us each: the first
+// packet of an idle port waits some 30 us on a worker without a pause.
+constexpr uint8_t kIdleSweeps = 64;
+constexpr uint8_t kIdleWait = 16;
 
 // Carves a worker's block of memory.
 class Carver {
@@ -41,7 +46,7 @@ class Carver {
 
 constexpr size_t memory_size() {
   return sizeof(Vector) + kVectorSize * (kBufferStride + kScratchSize) +
-         (kRxSegments + kVectorSize) * sizeof(Segment) + sizeof(PieceScratch) + kMaxPorts * sizeof(TokenBucket) + 4096;
+         (kRxSegments + kVectorSize) * sizeof(Segment) + sizeof(PieceScratch) + kMaxPorts * (sizeof(TokenBucket) + sizeof(PollState)) + 4096;
 }
 
 }  // namespace
@@ -68,6 +73,7 @@ Worker::Worker(const WorkerPlace& place, const SharedTables& tables, Rcu& rcu)
   context_.scratch = carver.take<std::byte>(kVectorSize * kScratchSize);
   context_.segments = carver.take<Segment>(kVectorSize);
   context_.icmp_buckets = carver.take<TokenBucket>(kMaxPorts);
+  polls_ = carver.take<PollState>(kMaxPorts);
 }
 
 Worker::~Worker() { delete rx_list_.load(); }
@@ -132,35 +138,40 @@ bool Worker::sweep() noexcept {
   found_ = false;
   run_commands();
   sweep_polled();
-  if (sweeps_to_wait_ == 0) sweep_waiting();
+  if (!found_ || start >= next_waiting_) sweep_waiting(start);
   sweep_handoffs();
   process();
-  sweeps_to_wait_ = found_ && sweeps_to_wait_ == 0 ? kWaitingInterval - 1
-                                                    : sweeps_to_wait_ - (sweeps_to_wait_ > 0 ? 1 : 0);
   counters_.sweeps.add();
   if (found_) counters_.busy_cycles.add(tsc() - start);
   return found_;
 }
 
 void Worker::sweep_polled() noexcept {
-  for (const uint16_t port : *rx_list_.load(std::memory_order_acquire)) collect(port);  // pairs with attach
+  for (const uint16_t port : *rx_list_.load(std::memory_order_acquire)) {  // pairs with attach
+    PollState& poll = polls_[port];
+    if (poll.wait > 0) {
+      --poll.wait;
+    } else if (collect(port)) {
+      poll.empty = 0;
+    } else if (++poll.empty == kIdleSweeps) {
+      poll = {.empty = kIdleSweeps - 1, .wait = kIdleWait - 1};
+    }
+  }
 }
 
-void Worker::sweep_waiting() noexcept {
+void Worker::sweep_waiting(uint64_t now) noexcept {
+  if (waiting_ports_.load(std::memory_order_relaxed) == 0) return;  // relaxed: seen soon enough
+  next_waiting_ = now + tsc_hz() / 1'000'000 * kWaitingMicroseconds;
   std::array<epoll_event, kVectorSize> events;
   const int count = epoll_wait(epoll_.get(), events.data(), events.size(), 0);
   for (int i = 0; i < count; ++i) {
-    if (events[i].data.u32 != kWakeEvent) {
-      const auto port = static_cast<uint16_t>(events[i].data.u32);
-      if ((events[i].events & (EPOLLERR | EPOLLHUP)) != 0) {
-        forget(port);
-      } else {
-        collect(port);
-      }
-      continue;
+    if (events[i].data.u32 == kWakeEvent) continue;  // sleep() reads it
+    const auto port = static_cast<uint16_t>(events[i].data.u32);
+    if ((events[i].events & (EPOLLERR | EPOLLHUP)) != 0) {
+      forget(port);
+    } else {
+      collect(port);
     }
-    uint64_t value = 0;
-    [[maybe_unused]] const ssize_t bytes = read(wake_fd_.get(), &value, sizeof value);
   }
 }
 
@@ -192,10 +203,10 @@ void Worker::sweep_handoffs() noexcept {
   }
 }
 
-void Worker::collect(uint16_t port) noexcept {
+bool Worker::collect(uint16_t port) noexcept {
   PortSlot& slot = tables_.ports[port];
   Port* io = slot.io.load(std::memory_order_acquire);  // pairs with publication
-  if (io == nullptr) return;
+  if (io == nullptr) return false;
   const uint64_t start = tsc();
   Vector& vector = *vector_;
   const uint16_t first = vector.count;
@@ -204,13 +215,11 @@ void Worker::collect(uint16_t port) noexcept {
                       {rx_segments_ + first * kMaxSegments, (kVectorSize - first) * size_t{kMaxSegments}},
                       buffers_ + first * kBufferStride, kBufferStride};
   const uint16_t got = io->rx(batch, drops);
-  // A port that refused all it had still wants its memory back.
-  sources_[source_count_++] = {port, io};
   if (got == 0) {
-    --source_count_;
-    io->rx_done();
-    return;
+    io->rx_done();  // a port that refused all it had still wants its memory back
+    return false;
   }
+  sources_[source_count_++] = io;
   uint64_t bytes = 0;
   for (uint16_t i = first; i < first + got; ++i) {
     Packet& packet = vector.packets[i];
@@ -225,6 +234,7 @@ void Worker::collect(uint16_t port) noexcept {
   counters_.rx.vectors.add();
   counters_.rx.cycles.add(tsc() - start);
   if (vector.count == kVectorSize || source_count_ == sources_.size()) process();
+  return true;
 }
 
 void Worker::process() noexcept {
@@ -243,28 +253,35 @@ void Worker::process() noexcept {
   settle(vector, context_);
   flush();
   if (traced) recorder_.settle();
-  for (uint16_t i = 0; i < source_count_; ++i) sources_[i].io->rx_done();
+  for (uint16_t i = 0; i < source_count_; ++i) sources_[i]->rx_done();
   source_count_ = 0;
   counters_.vectors.add();
   counters_.packets.add(vector.count);
   vector.count = 0;
 }
 
+// Port by port, so that a port is told once; one port's packets stay in order.
 void Worker::transmit() noexcept {
   StageQueue& queue = vector_->queue(Next::tx);
   if (queue.count == 0) return;
   const uint64_t start = tsc();
   std::array<Packet*, kVectorSize> run;
-  size_t length = 0;
-  for (uint8_t i = 0; i < queue.count; ++i) {
-    Packet& packet = vector_->packets[queue.index[i]];
-    if (length > 0 && run[0]->out_port != packet.out_port) {
-      send(run[0]->out_port, {run.data(), length});
-      length = 0;
+  for (size_t waiting = queue.count; waiting > 0;) {
+    const uint16_t out_port = vector_->packets[queue.index[0]].out_port;
+    size_t length = 0;
+    size_t left = 0;
+    for (size_t i = 0; i < waiting; ++i) {
+      const uint8_t index = queue.index[i];
+      Packet& packet = vector_->packets[index];
+      const bool same = packet.out_port == out_port;
+      run[length] = &packet;
+      queue.index[left] = index;
+      length += same;
+      left += !same;
     }
-    run[length++] = &packet;
+    send(out_port, {run.data(), length});
+    waiting = left;
   }
-  send(run[0]->out_port, {run.data(), length});
   counters_.tx.packets.add(queue.count);
   counters_.tx.vectors.add();
   counters_.tx.cycles.add(tsc() - start);
@@ -281,9 +298,11 @@ void Worker::send(uint16_t out_port, std::span<Packet* const> packets) noexcept 
   }
   const uint32_t owner = slot.worker.load(std::memory_order_relaxed);  // set before io was published
   if (owner != place_.index && !io->shared_tx()) return hand_over(owner, info->key, packets);
+  const bool takes_offload = io->takes_offload();
   size_t plain = 0;  // packets[plain..i) go out as they are
   for (size_t i = 0; i < packets.size(); ++i) {
-    if (!needs_pieces(*packets[i], io->takes_offload())) continue;
+    if (!needs_pieces(*packets[i], takes_offload)) [[likely]]
+      continue;
     send_plain(slot, *io, packets.subspan(plain, i - plain));
     send_pieces(slot, *io, *packets[i]);
     plain = i + 1;
@@ -295,21 +314,30 @@ void Worker::send(uint16_t out_port, std::span<Packet* const> packets) noexcept 
 
 void Worker::send_plain(PortSlot& slot, Port& port, std::span<Packet* const> packets) noexcept {
   if (packets.empty()) return;
-  std::array<Drop, kVectorSize> drops;
+  TxDrops drops;
   drops.fill(Drop::count);
   const uint16_t sent = port.tx(packets, drops.data());
   uint64_t bytes = 0;
-  for (size_t i = 0; i < packets.size(); ++i) {
-    if (drops[i] == Drop::count) {
-      bytes += packets[i]->length;
-      if (recorder_.active()) recorder_.sent(*packets[i], vector_index(*packets[i]));
-    } else {
-      drop_tx(*packets[i], drops[i]);
-    }
-  }
+  for (const Packet* packet : packets) bytes += packet->length;
+  if (sent != packets.size() || recorder_.active()) [[unlikely]]
+    bytes -= settle_tx(packets, drops);
   PortCounterBlock& block = slot.counters.load(std::memory_order_relaxed)[place_.index];  // set before io
   block.tx_packets.add(sent);
   block.tx_bytes.add(bytes);
+}
+
+// Counts what the port refused, traces the rest. Returns the refused bytes.
+uint64_t Worker::settle_tx(std::span<Packet* const> packets, const TxDrops& drops) noexcept {
+  uint64_t refused = 0;
+  for (size_t i = 0; i < packets.size(); ++i) {
+    if (drops[i] != Drop::count) {
+      refused += packets[i]->length;
+      drop_tx(*packets[i], drops[i]);
+    } else if (recorder_.active()) {
+      recorder_.sent(*packets[i], vector_index(*packets[i]));
+    }
+  }
+  return refused;
 }
 
 void Worker::send_pieces(PortSlot& slot, Port& port, Packet& packet) noexcept {
@@ -386,7 +414,9 @@ void Worker::sleep() noexcept {
     counters_.sleeps.add();
     rcu_.offline(place_.index);
     epoll_event event;
-    epoll_wait(epoll_.get(), &event, 1, 1000);
+    const int woken = epoll_wait(epoll_.get(), &event, 1, 1000);
+    eventfd_t value = 0;
+    if (woken == 1 && event.data.u32 == kWakeEvent) eventfd_read(wake_fd_.get(), &value);
     rcu_.online(place_.index);
   }
   sleeping_.exchange(false, std::memory_order_acq_rel);

@@ -52,6 +52,12 @@ struct WorkerCounters {
   StageCounters tx;
 };
 
+// How long a polled port has been empty.
+struct PollState {
+  uint8_t empty = 0;  // sweeps
+  uint8_t wait = 0;   // sweeps until it is looked at again
+};
+
 class Worker {
  public:
   static Result<std::unique_ptr<Worker>> make(const WorkerPlace& place, const SharedTables& tables, Rcu& rcu);
@@ -79,22 +85,20 @@ class Worker {
 
  private:
   using RxList = std::vector<uint16_t>;  // ports polled in every sweep; immutable once published
-  struct Source {
-    uint16_t port;
-    Port* io;
-  };
+  using TxDrops = std::array<Drop, kVectorSize>;
 
   Worker(const WorkerPlace& place, const SharedTables& tables, Rcu& rcu);
 
   void sweep_polled() noexcept;
-  void sweep_waiting() noexcept;
+  void sweep_waiting(uint64_t now) noexcept;
   void sweep_handoffs() noexcept;
   void forget(uint16_t port) noexcept;
-  void collect(uint16_t port) noexcept;
+  bool collect(uint16_t port) noexcept;  // whether there was a packet
   void process() noexcept;
   void transmit() noexcept;
   void send(uint16_t out_port, std::span<Packet* const> packets) noexcept;
   void send_plain(PortSlot& slot, Port& port, std::span<Packet* const> packets) noexcept;
+  uint64_t settle_tx(std::span<Packet* const> packets, const TxDrops& drops) noexcept;
   void send_pieces(PortSlot& slot, Port& port, Packet& packet) noexcept;
   void hand_over(uint32_t owner, uint64_t key, std::span<Packet* const> packets) noexcept;
   void drop_tx(Packet& packet, Drop reason) noexcept;
@@ -116,6 +120,7 @@ class Worker {
   std::atomic<bool> sleeping_{false};     // written by the worker, read by any thread
   std::atomic<const RxList*> rx_list_;    // written by the main thread, read by the worker
   std::atomic<uint32_t> port_count_{0};   // main thread
+  std::atomic<uint32_t> waiting_ports_{0};  // in epoll_; written by the main thread, read by the worker
   std::vector<Handoff*> inbound_;         // by sending worker; nullptr for itself
   std::vector<Handoff*> outbound_;        // by receiving worker
   std::vector<std::unique_ptr<Handoff>> owned_;
@@ -128,12 +133,13 @@ class Worker {
   std::byte* buffers_;
   Segment* rx_segments_;
   PieceScratch* pieces_;
-  std::array<Source, kVectorSize> sources_;
+  PollState* polls_;  // by port
+  std::array<Port*, kVectorSize> sources_;
   uint16_t source_count_ = 0;
   std::array<Port*, kVectorSize * 2> unflushed_;
   uint16_t unflushed_count_ = 0;
   uint64_t handed_over_ = 0;  // bit a worker (modulo 64) that got frames since the last flush
-  uint32_t sweeps_to_wait_ = 0;
+  uint64_t next_waiting_ = 0;  // TSC
   bool found_ = false;
   uint64_t idle_since_ = 0;
   TraceRecorder recorder_;

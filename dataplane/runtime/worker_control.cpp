@@ -14,6 +14,8 @@ Status Worker::attach(uint16_t index, Port& port) {
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, port.poll_fd(), &event) != 0) {
       return errno_error("cannot watch the port's descriptor", errno);
     }
+    waiting_ports_.fetch_add(1, std::memory_order_relaxed);  // the worker looks now and then
+    wake();
   } else {
     const RxList* old = rx_list_.load(std::memory_order_relaxed);  // this thread alone writes it
     auto* list = new RxList(*old);
@@ -29,6 +31,7 @@ Status Worker::attach(uint16_t index, Port& port) {
 void Worker::detach(uint16_t index, Port& port) {
   if (port.poll_fd() >= 0) {
     epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, port.poll_fd(), nullptr);
+    waiting_ports_.fetch_sub(1, std::memory_order_relaxed);
   } else {
     const RxList* old = rx_list_.load(std::memory_order_relaxed);  // this thread alone writes it
     auto* list = new RxList(*old);
