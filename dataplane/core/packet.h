@@ -105,8 +105,10 @@ struct alignas(64) Packet {
     icmp = {};
   }
 
-  // Cuts the frame after `new_length` bytes; longer frames only.
+  // Cuts the frame after `new_length` bytes when it is longer.
   void trim(uint32_t new_length) noexcept {
+    if (new_length >= length) [[likely]]
+      return;
     length = new_length;
     if (new_length <= head_length) {
       head_length = static_cast<uint16_t>(new_length);

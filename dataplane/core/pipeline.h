@@ -50,7 +50,7 @@ struct Vector {
   // Puts the first `packets` packets before the first stage. The queues must be empty.
   void start(uint16_t packets_received) noexcept {
     count = packets_received;
-    StageQueue& q = queue(Next::parse);
+    StageQueue& q = queue(Next::express);
     for (uint16_t i = 0; i < count; ++i) q.index[i] = static_cast<uint8_t>(i);
     q.count = static_cast<uint8_t>(count);
   }
@@ -117,7 +117,7 @@ void run_stage(Vector& vector, StageContext& context, PipelineCounters& counters
   clock = end;
 }
 
-// Runs all stages over the packets that wait for parse. Afterwards each packet is in
+// Runs all stages over the packets that wait for the first. Afterwards each packet is in
 // queue(Next::tx) or queue(Next::drop); the caller sends the first, settle()s the second.
 // trace: used when Traced, may be nullptr otherwise. Defined in nodes/graph.cpp.
 template <bool Traced>

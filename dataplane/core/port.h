@@ -9,6 +9,7 @@
 
 #include "dataplane/api/protocol.h"
 #include "dataplane/core/counters.h"
+#include "dataplane/core/lease_match.h"
 #include "dataplane/core/packet.h"
 
 namespace weir::dataplane {
@@ -27,6 +28,10 @@ struct PortInfo {
   uint8_t address6_count = 0;
   std::array<uint32_t, api::kMaxPortAddresses> address4{};  // network order
   std::array<std::array<uint8_t, 16>, api::kMaxPortAddresses> address6{};
+  // For the express stage; match nothing on ports that are trusted or have not just one
+  // address of the family.
+  LeaseMatch<32> lease4;
+  LeaseMatch<48> lease6;
 };
 
 PortInfo make_port_info(const api::PortConfig& config);

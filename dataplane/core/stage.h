@@ -19,6 +19,7 @@ namespace weir::dataplane {
 // In pipeline order: a stage sends only to a later one, except icmp_error and local,
 // whose new packets start again at route.
 enum class Next : uint8_t {
+  express,
   parse,
   source_check,
   arp,
@@ -34,7 +35,7 @@ enum class Next : uint8_t {
 };
 inline constexpr size_t kStageCount = static_cast<size_t>(Next::drop);
 inline constexpr std::array<std::string_view, static_cast<size_t>(Next::count)> kStageNames{
-    "parse", "source_check", "arp", "nd", "route", "local", "rewrite", "mtu", "icmp_error", "tx", "drop"};
+    "express", "parse", "source_check", "arp", "nd", "route", "local", "rewrite", "mtu", "icmp_error", "tx", "drop"};
 
 inline constexpr size_t kScratchSize = 1536;  // an ICMPv6 error's body, RFC 4443: 1280 in all
 

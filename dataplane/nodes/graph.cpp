@@ -1,6 +1,7 @@
 // The order of the stages. One translation unit, so that classifiers are inlined.
 #include "dataplane/core/pipeline.h"
 #include "dataplane/nodes/arp.h"
+#include "dataplane/nodes/express.h"
 #include "dataplane/nodes/icmp_error.h"
 #include "dataplane/nodes/local.h"
 #include "dataplane/nodes/mtu.h"
@@ -19,7 +20,7 @@ void run_pipeline(Vector& vector, StageContext& context, PipelineCounters& count
   const auto run = [&]<class... Stages>() {
     (run_stage<Stages, Traced>(vector, context, counters, trace, clock), ...);
   };
-  run.template operator()<Parse, SourceCheck, Arp, Nd, Route, Local, Rewrite, Mtu, IcmpError>();
+  run.template operator()<Express, Parse, SourceCheck, Arp, Nd, Route, Local, Rewrite, Mtu, IcmpError>();
   // What weir made itself goes round once more; it is never answered, so this ends.
   if (vector.queue(Next::route).count != 0) {
     run.template operator()<Route, Local, Rewrite, Mtu, IcmpError>();

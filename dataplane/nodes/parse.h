@@ -17,13 +17,14 @@ struct Parse {
   static constexpr Next kNext = Next::parse;
   static constexpr Next kUsual = Next::source_check;
   static Next classify(Packet& packet, StageContext& context) noexcept;
+  // The L4 header of a packet that is no fragment. Drop::count when it is good.
+  static Drop l4(Packet& packet) noexcept;
 
  private:
   // Each returns Drop::count when the packet is good so far.
   static Drop frame(Packet& packet) noexcept;
   static Drop ip4(Packet& packet) noexcept;
   static Drop ip6(Packet& packet) noexcept;
-  static Drop l4(Packet& packet) noexcept;
   static Drop vlan(Packet& packet) noexcept;
   static Drop ip4_options(const Packet& packet, size_t header_length) noexcept;
   static Drop ip4_fragment(Packet& packet, uint16_t fragment) noexcept;

@@ -17,6 +17,13 @@ struct Rewrite {
   static Next expired(Packet& packet) noexcept;
 };
 
+// One hop less: RFC 1624 for a checksummed word whose low byte goes down by one.
+inline void decrement_ttl(Ip4Header& ip) noexcept {
+  --ip.ttl;
+  const uint32_t sum = ip.checksum.wire() + 1U;
+  ip.checksum.set_wire(static_cast<uint16_t>(sum + (sum >= 0xffff)));
+}
+
 // Changes an IPv4 TTL by `step`; the TTL is the low byte of its checksummed word.
 inline void change_ttl(Ip4Header& ip, int step) noexcept {
   const auto before = load<uint16_t>(&ip.ttl);
@@ -30,7 +37,7 @@ inline Next Rewrite::classify(Packet& packet, StageContext&) noexcept {
       auto* ip = packet.header<Ip4Header>(packet.l3_offset);
       if (ip->ttl <= 1) [[unlikely]]
         return expired(packet);
-      change_ttl(*ip, -1);
+      decrement_ttl(*ip);
     } else {
       auto* ip = packet.header<Ip6Header>(packet.l3_offset);
       if (ip->hop_limit <= 1) [[unlikely]]
@@ -38,9 +45,10 @@ inline Next Rewrite::classify(Packet& packet, StageContext&) noexcept {
       --ip->hop_limit;
     }
   }
-  auto* ethernet = packet.header<EthernetHeader>(0);
-  store_mac(ethernet->destination, packet.adjacency);
-  store_mac(ethernet->source, kGatewayMacBits);
+  // Destination, the next hop's, and source, in two stores.
+  std::byte* const ethernet = packet.data();
+  store(ethernet, (packet.adjacency & 0xffff'ffff'ffff) | kGatewayMacBits << 48);
+  store(ethernet + 8, static_cast<uint32_t>(kGatewayMacBits >> 16));
   return Next::mtu;
 }
 

@@ -19,6 +19,11 @@ struct Route {
   static Next classify(Packet& packet, StageContext& context) noexcept;
 
  private:
+  template <class Header>
+  static void resolve(Packet* packets, std::span<const uint8_t> waiting, const auto& fib,
+                      const StageContext& context) noexcept;
+  static const Fib4::Key& key_of(const Be32& address) noexcept { return address.raw; }
+  static const Fib6::Key& key_of(const Ip6Bytes& address) noexcept { return address; }
   static Next to_adjacency(Packet& packet) noexcept;
   static Next unusual4(Packet& packet, uint32_t destination) noexcept;
   static Next unusual6(Packet& packet, const Ip6Bytes& destination, const PortInfo* port) noexcept;
@@ -27,31 +32,32 @@ struct Route {
 
 inline void Route::prepare(Packet* packets, std::span<const uint8_t> waiting,
                            StageContext& context) noexcept {
-  std::array<Fib4::Key, kVectorSize> keys4;
-  std::array<Fib6::Key, kVectorSize> keys6;
   std::array<uint8_t, kVectorSize> index4;
   std::array<uint8_t, kVectorSize> index6;
-  std::array<uint32_t, kVectorSize> next_hops;
   size_t count4 = 0;
   size_t count6 = 0;
   for (const uint8_t index : waiting) {
-    Packet& packet = packets[index];
-    if (packet.family == Family::ip4) {
-      index4[count4] = index;
-      keys4[count4++] = packet.header<Ip4Header>(packet.l3_offset)->destination.raw;
-    } else {
-      index6[count6] = index;
-      keys6[count6++] = packet.header<Ip6Header>(packet.l3_offset)->destination;
-    }
+    const bool ip4 = packets[index].family == Family::ip4;
+    index4[count4] = index6[count6] = index;
+    count4 += ip4;
+    count6 += !ip4;
   }
-  const auto resolve = [&](const auto& fib, const auto& keys, const auto& index, size_t count) {
-    fib.lookup(keys.data(), next_hops.data(), count);
-    for (size_t i = 0; i < count; ++i) {
-      packets[index[i]].adjacency = context.adjacencies->load(next_hops[i]);
-    }
-  };
-  if (count4 != 0) resolve(*context.fib4, keys4, index4, count4);
-  if (count6 != 0) resolve(*context.fib6, keys6, index6, count6);
+  resolve<Ip4Header>(packets, {index4.data(), count4}, *context.fib4, context);
+  resolve<Ip6Header>(packets, {index6.data(), count6}, *context.fib6, context);
+}
+
+template <class Header>
+inline void Route::resolve(Packet* packets, std::span<const uint8_t> waiting, const auto& fib,
+                           const StageContext& context) noexcept {
+  using Key = typename std::remove_cvref_t<decltype(fib)>::Key;
+  fib.lookup(
+      waiting.size(),
+      [&](size_t i) -> const Key& {
+        const Packet& packet = packets[waiting[i]];
+        const auto* ip = reinterpret_cast<const Header*>(packet.data() + packet.l3_offset);  // parsed
+        return key_of(ip->destination);
+      },
+      [&](size_t i, uint32_t next_hop) { packets[waiting[i]].adjacency = context.adjacencies->load(next_hop); });
 }
 
 inline Next Route::classify(Packet& packet, StageContext& context) noexcept {

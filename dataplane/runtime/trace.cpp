@@ -30,7 +30,7 @@ void TraceRecorder::received(const Packet& packet, size_t packet_index) noexcept
   way.steps = 0;
   way.dropped = false;
   way.wanted = filter_.port_key == 0 || key_of(packet.in_port) == filter_.port_key;
-  record(packet, packet_index, "rx", "parse");
+  record(packet, packet_index, "rx", kStageNames[static_cast<size_t>(Next::express)]);
 }
 
 void TraceRecorder::step(const Packet& packet, size_t packet_index, Next stage, Next verdict) noexcept {

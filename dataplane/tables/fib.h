@@ -69,8 +69,15 @@ class Fib {
 
   // Any worker. 0 = no route.
   uint32_t lookup(const Key& key) const noexcept;
-  // out[i] = lookup(keys[i]); waits for the memory of many keys at once.
-  void lookup(const Key* keys, uint32_t* out, size_t count) const noexcept;
+  // put(i, lookup(key(i))) for i below `count`; waits for the memory of many keys at once.
+  // key(i) -> const Key& may be called several times.
+  template <class KeyOf, class Put>
+  void lookup(size_t count, KeyOf&& key, Put&& put) const noexcept;
+  void lookup(const Key* keys, uint32_t* out, size_t count) const noexcept {
+    lookup(
+        count, [keys](size_t i) -> const Key& { return keys[i]; },
+        [out](size_t i, uint32_t next_hop) { out[i] = next_hop; });
+  }
 
   // Main thread. Bits of `key` past `length` are ignored. next_hop: 1..2^31-1.
   // no_memory: the table is full and unchanged.
@@ -136,7 +143,10 @@ class Fib {
     // acquire: loads that follow see no less than the changes counted here
     return readers_.live->version.load(std::memory_order_acquire);
   }
-  void lookup_lane(const Key* keys, uint32_t* out, unsigned count) const noexcept;
+  template <class KeyOf>
+  uint32_t lookup_lane(KeyOf&& key, uint32_t* out, unsigned count) const noexcept;
+  template <class KeyOf>
+  uint32_t lookup_lane4(KeyOf&& key, uint32_t* out, unsigned count) const noexcept;
 
   alignas(64) FibTrie::Readers readers_;  // constant; apart from what the writer changes
   alignas(64) FibTrie trie_;
@@ -192,22 +202,22 @@ inline void Fib<Bytes>::prefetch_node(const Cursor& cursor) const noexcept {
 }
 
 // All keys take the first level, those with a child go on together: each pass waits for
-// one line of every key at once.
+// one line of every key at once. Returns which answers were not in the last entry, a bit each.
 template <size_t Bytes>
-void Fib<Bytes>::lookup_lane(const Key* keys, uint32_t* out, unsigned count) const noexcept {
-  const uint64_t before = version();
+template <class KeyOf>
+inline uint32_t Fib<Bytes>::lookup_lane(KeyOf&& key, uint32_t* out, unsigned count) const noexcept {
   for (unsigned i = 0; i < count; ++i)
-    prefetch(&readers_.root[FibBits<Bytes>(keys[i]).root_slot()]);
+    prefetch(&readers_.root[FibBits<Bytes>(key(i)).root_slot()]);
 
   std::array<Cursor, kLane> cursors;
   unsigned active = 0;
-  uint32_t inherits = 0;  // bit i: out[i] was not in the last entry
-  const auto answer = [&](unsigned key, uint32_t entry, uint32_t best) {
-    out[key] = entry != 0 ? entry : inherited(best);
-    inherits |= uint32_t{entry == 0} << key;
+  uint32_t inherits = 0;
+  const auto answer = [&](unsigned number, uint32_t entry, uint32_t best) {
+    out[number] = entry != 0 ? entry : inherited(best);
+    inherits |= uint32_t{entry == 0} << number;
   };
   for (unsigned i = 0; i < count; ++i) {
-    FibBits<Bytes> bits(keys[i]);
+    FibBits<Bytes> bits(key(i));
     const uint32_t entry = load(&readers_.root[bits.root_slot()]);
     if (!fib_entry::is_child(entry)) {
       answer(i, entry, 0);
@@ -235,16 +245,61 @@ void Fib<Bytes>::lookup_lane(const Key* keys, uint32_t* out, unsigned count) con
     }
     active = left;
   }
-  if (inherits == 0 || version() == before) return;
+  return inherits;
+}
+
+// The same for IPv4, where one node at most lies below the first level.
+template <size_t Bytes>
+template <class KeyOf>
+inline uint32_t Fib<Bytes>::lookup_lane4(KeyOf&& key, uint32_t* out, unsigned count) const noexcept {
+  std::array<uint32_t, kLane> address;  // host order
   for (unsigned i = 0; i < count; ++i) {
-    if ((inherits >> i & 1) != 0) out[i] = lookup(keys[i]);
+    address[i] = static_cast<uint32_t>(FibBits<Bytes>(key(i)).high >> 32);
+    prefetch(&readers_.root[address[i] >> 8]);
   }
+  for (unsigned i = 0; i < count; ++i) {
+    out[i] = load(&readers_.root[address[i] >> 8]);
+    if (!fib_entry::is_child(out[i])) continue;
+    const FibNode& node = readers_.nodes[fib_entry::index(out[i])];
+    prefetch(&node);
+    if (fib_entry::is_direct(out[i])) prefetch(&node.entries()[address[i] & 0xff]);
+  }
+  uint32_t inherits = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    uint32_t best = 0;
+    if (fib_entry::is_child(out[i])) {
+      const FibNode& node = readers_.nodes[fib_entry::index(out[i])];
+      // acquire, here and in load(): the adjacency it names was published before
+      best = node.fallback.load(std::memory_order_acquire);
+      out[i] = load(&node.entry(address[i] & 0xff, fib_entry::is_direct(out[i])));
+    }
+    if (out[i] != 0) [[likely]]
+      continue;
+    out[i] = inherited(best);
+    inherits |= 1U << i;
+  }
+  return inherits;
 }
 
 template <size_t Bytes>
-void Fib<Bytes>::lookup(const Key* keys, uint32_t* out, size_t count) const noexcept {
-  for (size_t i = 0; i < count; i += kLane) {
-    lookup_lane(keys + i, out + i, static_cast<unsigned>(std::min<size_t>(count - i, kLane)));
+template <class KeyOf, class Put>
+inline void Fib<Bytes>::lookup(size_t count, KeyOf&& key, Put&& put) const noexcept {
+  for (size_t first = 0; first < count; first += kLane) {
+    const auto lane = static_cast<unsigned>(std::min<size_t>(count - first, kLane));
+    const auto key_of = [&](unsigned i) -> const Key& { return key(first + i); };
+    std::array<uint32_t, kLane> out;
+    const uint64_t before = version();
+    uint32_t inherits;
+    if constexpr (Bytes == 4) {
+      inherits = lookup_lane4(key_of, out.data(), lane);
+    } else {
+      inherits = lookup_lane(key_of, out.data(), lane);
+    }
+    if (inherits != 0 && version() != before) [[unlikely]] {
+      for (unsigned i = 0; i < lane; ++i)
+        if ((inherits >> i & 1) != 0) out[i] = lookup(key_of(i));
+    }
+    for (unsigned i = 0; i < lane; ++i) put(first + i, out[i]);
   }
 }
 

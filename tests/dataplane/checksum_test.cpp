@@ -54,11 +54,26 @@ TEST(Checksum, ttl_update_agrees_with_recomputation_for_every_header_sum) {
       ip.identification.set(static_cast<uint16_t>(id));
       ip.checksum = {};
       ip.checksum.set_wire(header_checksum(ip));
-      change_ttl(ip, -1);
+      ASSERT_TRUE(plain_checksum_good(ip)) << ttl << " " << id;
+      Ip4Header other = ip;
+      change_ttl(other, -1);
+      decrement_ttl(ip);
+      ASSERT_EQ(std::memcmp(&ip, &other, sizeof ip), 0) << ttl << " " << id;
       ASSERT_EQ(header_checksum(ip), 0) << ttl << " " << id;
       change_ttl(ip, 1);
       ASSERT_EQ(header_checksum(ip), 0) << ttl << " " << id;
     }
+  }
+}
+
+TEST(Checksum, a_plain_header_is_good_only_with_its_own_checksum) {
+  Ip4Header ip{};
+  ip.version_ihl = 0x45;
+  ip.source.set(0x0a010002);
+  const uint16_t good = header_checksum(ip);
+  for (uint32_t checksum = 0; checksum < 65536; ++checksum) {
+    ip.checksum.set_wire(static_cast<uint16_t>(checksum));
+    ASSERT_EQ(plain_checksum_good(ip), checksum == good) << checksum;
   }
 }
 

@@ -5,7 +5,7 @@
 namespace weir::dataplane::test {
 namespace {
 
-PortInfo pod(uint16_t index, uint8_t number, uint16_t mtu) {
+api::PortConfig pod(uint16_t index, uint8_t number, uint16_t mtu) {
   api::PortConfig config;
   config.key = index;
   config.kind = api::PortKind::memif;
@@ -16,7 +16,7 @@ PortInfo pod(uint16_t index, uint8_t number, uint16_t mtu) {
   config.address_count = 2;
   config.addresses[0] = *parse_address("10.1.0." + std::to_string(number));
   config.addresses[1] = *parse_address("fd00::" + std::to_string(number));
-  return make_port_info(config);
+  return config;
 }
 
 Adjacency to(uint16_t port, const MacAddress& address) {
@@ -36,15 +36,15 @@ Bytes bytes_of(const Packet& packet) {
 }
 
 Lab::Lab() {
-  add_port(kPodA, pod(kPodA, 2, 1500));
-  add_port(kPodB, pod(kPodB, 3, 1400));
-  PortInfo host = pod(kHost, 5, 1500);
-  host.trusted = true;
-  host.address4_count = host.address6_count = 0;
-  add_port(kHost, host);
-  PortInfo mute = pod(kPodC, 4, 1500);
+  add_port(kPodA, make_port_info(pod(kPodA, 2, 1500)));
+  add_port(kPodB, make_port_info(pod(kPodB, 3, 1400)));
+  api::PortConfig host = pod(kHost, 5, 1500);
+  host.flags = api::kPortTrusted;
+  host.address_count = 0;
+  add_port(kHost, make_port_info(host));
+  api::PortConfig mute = pod(kPodC, 4, 1500);
   mute.gateway4 = mute.gateway6 = {};
-  add_port(kPodC, mute);
+  add_port(kPodC, make_port_info(mute));
 
   for (const uint16_t port : {kPodA, kPodB, kPodC}) {
     const std::string number = std::to_string(port == kPodC ? 4 : port + 1);

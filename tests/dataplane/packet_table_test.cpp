@@ -104,9 +104,8 @@ TEST(Trace, follows_a_rejected_packet_and_the_error_about_it) {
   Lab lab;
   Steps steps;
   lab.run(sent4(ip4({.ttl = 1}, udp())), kPodA, {}, &steps);
-  const std::vector<Next> expected{Next::parse,   Next::source_check, Next::route,
-                                   Next::rewrite, Next::icmp_error,   Next::route,
-                                   Next::rewrite, Next::mtu};
+  const std::vector<Next> expected{Next::express,    Next::route, Next::rewrite,
+                                   Next::icmp_error, Next::route, Next::rewrite, Next::mtu};
   EXPECT_EQ(steps.path, expected);
   EXPECT_EQ(steps.last, Next::tx);
 }

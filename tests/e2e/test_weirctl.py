@@ -116,7 +116,7 @@ def traced(node, port, send, options=()):
 def test_trace_of_a_delivered_packet(node, pair):
     a, b = pair
     text = traced(node, a.ip4, lambda: a.ping(b.ip4, count=1))
-    stages = ("parse", "source_check", "route", "rewrite", "tx")
+    stages = ("express", "route", "rewrite", "tx")
     ways = text.split("\n\n")
     assert any(all(stage in way for stage in stages) for way in ways), text
 

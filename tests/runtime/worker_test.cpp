@@ -257,7 +257,7 @@ TEST_F(WorkerTest, TracesAPacketThroughTheStages) {
   }));
   std::vector<std::string> stages;
   for (const auto& record : records) stages.push_back(api::get_text(record.stage));
-  EXPECT_EQ(stages, (std::vector<std::string>{"rx", "parse", "source_check", "route", "rewrite", "mtu", "tx"}));
+  EXPECT_EQ(stages, (std::vector<std::string>{"rx", "express", "route", "rewrite", "mtu", "tx"}));
   EXPECT_EQ(records.back().out_key, 2U);
   records.clear();
   give(a, datagram(9, pod_address(2), 2));
