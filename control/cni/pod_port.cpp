@@ -25,11 +25,18 @@ std::optional<uint8_t> log2_of(std::optional<int64_t> size) {
   return static_cast<uint8_t>(std::countr_zero(value));
 }
 
-// The configuration's "memif" object, see docs of the CNI plugin; 0 = the dataplane's default.
+std::optional<cni::Error> read_mode(const std::string& mode, api::PortConfig& port) {
+  if (mode == "ip") port.memif_mode = api::MemifMode::ip;
+  if (mode.empty() || mode == "ethernet" || mode == "ip") return std::nullopt;
+  return cni::Error{cni::Code::invalid_config, "memif.mode is neither \"ethernet\" nor \"ip\""};
+}
+
+// The configuration's "memif" object, see weir-cni(8); 0 = the dataplane's default.
 std::optional<cni::Error> read_memif(const cni::Json& object, api::PortConfig& port) {
   cni::FieldReader reader(object, "memif");
   if (reader.boolean("trusted")) port.flags |= api::kPortUnsealed;
   const std::string secret = reader.text("secret");
+  const std::string mode = reader.text("mode");
   const auto ring = log2_of(reader.integer("ringSize", 32, 16384));
   port.memif_queues = static_cast<uint8_t>(reader.integer("queues", 1, 16).value_or(0));
   port.memif_buffer = static_cast<uint16_t>(reader.integer("bufferSize", 256, 65535).value_or(0));
@@ -46,7 +53,7 @@ std::optional<cni::Error> read_memif(const cni::Json& object, api::PortConfig& p
   }
   port.memif_log2_ring = *ring;
   api::set_text(port.secret, secret);
-  return std::nullopt;
+  return read_mode(mode, port);
 }
 
 std::string people_name(const Attachment& row) {

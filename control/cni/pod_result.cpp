@@ -5,10 +5,11 @@ namespace weir::control {
 cni::Result make_result(const AddPlan& plan, const Attachment& row,
                         const std::vector<Lease>& leases,
                         const std::vector<cni::RouteConfig>& routes, const api::PortConfig& port) {
+  const bool ethernet = port.memif_mode == api::MemifMode::ethernet;  // of all other kinds too
   cni::Result result = plan.config.prev_result.value_or(cni::Result{});
   const auto index = static_cast<uint32_t>(result.interfaces.size());
   result.interfaces.push_back({.name = row.ifname,
-                               .mac = to_string(row.mac),
+                               .mac = ethernet ? to_string(row.mac) : "",
                                .sandbox = row.netns,
                                .mtu = row.mtu,
                                .socket_path = api::get_text(port.socket_path)});

@@ -94,6 +94,11 @@ inline constexpr uint32_t kPortTrusted = 1;      // no source checks (host, trus
 inline constexpr uint32_t kPortUnsealed = 2;     // memif: takes regions that are not sealed
 inline constexpr size_t kMaxPortAddresses = 8;
 
+// The dataplane's side of a memif: a server lends nothing and takes the pod's memory, a
+// client connects to the pod's socket and gives memory of its own.
+enum class MemifRole : uint8_t { server = 0, client = 1 };
+enum class MemifMode : uint8_t { ethernet = 0, ip = 1 };  // what a frame starts with
+
 struct PortKey {
   uint64_t key = 0;
 };
@@ -104,8 +109,9 @@ struct PortConfig {
   uint8_t address_count = 0;
   uint16_t mtu = 0;  // L3 bytes, 68..65535; 1280 at least where an IPv6 address is leased
   uint32_t flags = 0;
-  MacAddress mac;    // of the pod's side
-  std::array<uint8_t, 2> reserved{};
+  MacAddress mac;    // of the pod's side; no frame carries it on a memif in IP mode
+  MemifRole memif_role = MemifRole::server;
+  MemifMode memif_mode = MemifMode::ethernet;
   std::array<char, 64> name{};         // "namespace/pod" or any text; for people
   std::array<char, 16> ifname{};       // interface name in the pod
   std::array<char, 108> socket_path{}; // memif and vhost-user: absolute, in the run dir's pods/

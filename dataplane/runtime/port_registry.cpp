@@ -12,7 +12,8 @@ bool needs_tap(api::PortKind kind) { return kind == api::PortKind::kernel || kin
 // What a port was built with and cannot take on later.
 bool same_build(const api::PortConfig& a, const api::PortConfig& b) {
   return a.kind == b.kind && a.socket_path == b.socket_path && a.memif_log2_ring == b.memif_log2_ring &&
-         a.memif_queues == b.memif_queues && a.memif_buffer == b.memif_buffer && a.mac == b.mac &&
+         a.memif_queues == b.memif_queues && a.memif_buffer == b.memif_buffer && a.memif_role == b.memif_role && a.memif_mode == b.memif_mode &&
+         a.mac == b.mac &&
          a.socket_mode == b.socket_mode && a.socket_uid == b.socket_uid && a.socket_gid == b.socket_gid &&
          a.secret == b.secret && (a.flags & api::kPortUnsealed) == (b.flags & api::kPortUnsealed);
 }

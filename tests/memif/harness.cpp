@@ -97,8 +97,10 @@ std::vector<Bytes> MemifTest::rx() {
   std::vector<Bytes> frames;
   const uint16_t count = port_->rx(vector_->batch(), drops);
   for (uint16_t i = 0; i < count; ++i) {
-    EXPECT_EQ(vector_->packets[i].head_length,
-              std::min<uint32_t>(vector_->packets[i].length, kHeadSize));
+    // What was put before the snapshot (IP mode) makes the head longer.
+    const Packet& packet = vector_->packets[i];
+    const uint32_t added = kHeadroom - packet.head_offset;
+    EXPECT_EQ(packet.head_length, std::min<uint32_t>(packet.length, kHeadSize + added));
     frames.push_back(bytes_of(vector_->packets[i]));
     EXPECT_EQ(frames.back().size(), vector_->packets[i].length);
   }
@@ -106,13 +108,14 @@ std::vector<Bytes> MemifTest::rx() {
   return frames;
 }
 
-std::vector<Drop> MemifTest::tx(const std::vector<Bytes>& frames) {
+std::vector<Drop> MemifTest::tx(const std::vector<Bytes>& frames, uint16_t l3_offset) {
   std::vector<Packet> packets(frames.size());
   std::vector<Segment> bodies(frames.size());
   std::vector<Packet*> pointers;
   for (size_t i = 0; i < frames.size(); ++i) {
     Packet& packet = packets[i];
     packet.length = static_cast<uint32_t>(frames[i].size());
+    packet.l3_offset = l3_offset;
     packet.head_length = static_cast<uint16_t>(std::min<size_t>(frames[i].size(), kHeadSize));
     std::memcpy(packet.data(), frames[i].data(), packet.head_length);
     bodies[i] = {frames[i].data() + packet.head_length, packet.length - packet.head_length};

@@ -45,7 +45,8 @@ class MemifTest : public testing::Test {
   // One round of the worker: what rx gave, bodies copied out, then rx_done.
   std::vector<Bytes> rx();
   // Sends, flushes, and reports what became of each frame (Drop::count: sent).
-  std::vector<Drop> tx(const std::vector<Bytes>& frames);
+  // `l3_offset`: where their IP headers begin.
+  std::vector<Drop> tx(const std::vector<Bytes>& frames, uint16_t l3_offset = 14);
   api::PortState state() const;
   std::string detail() const { return state().detail.data(); }
 

@@ -105,7 +105,7 @@ TEST_F(HostileHandshake, BadInit) {
   for (const Case& one :
        {Case{"protocol version is not 2.0", [](Init& init) { init.version = 0x0100; }},
         Case{"interface id not found: use id 0", [](Init& init) { init.id = 7; }},
-        Case{"only Ethernet mode is supported", [](Init& init) { init.mode = Mode::ip; }}}) {
+        Case{"this port is in Ethernet mode", [](Init& init) { init.mode = Mode::ip; }}}) {
     RawClient client(options());
     ASSERT_TRUE(client.open(path_));
     Message message = init_message(options());

@@ -39,6 +39,7 @@ Message blank_message(MessageType type) {
 Message init_message(const ClientOptions& options) {
   Message message = blank_message(MessageType::init);
   message.init.version = kVersion;
+  message.init.mode = options.mode;
   std::memcpy(message.init.secret.data(), options.secret.data(),
               std::min<size_t>(options.secret.size(), 24));
   std::memcpy(message.init.name.data(), options.name.data(),

@@ -23,6 +23,7 @@ struct ClientOptions {
   uint8_t queues = 1;      // per direction
   uint32_t buffer = 2048;  // bytes
   bool seal = true;
+  Mode mode = Mode::ethernet;
   std::string secret;
   std::string name = "raw client";
   // Runs while the client waits for an answer: the server's loop when both share a thread.

@@ -95,7 +95,9 @@ Result<Message> Handshake::receive(const Message& message, std::vector<api::Fd>&
 Result<Message> Handshake::init(const Init& init) {
   if (init.version != kVersion) return refuse("protocol version is not 2.0");
   if (init.id != 0) return refuse("interface id not found: use id 0");
-  if (init.mode != Mode::ethernet) return refuse("only Ethernet mode is supported");
+  if (init.mode != config_.mode) {
+    return refuse(config_.mode == Mode::ip ? "this port is in IP mode" : "this port is in Ethernet mode");
+  }
   if (!config_.secret.empty() && !secret_matches(config_.secret, init.secret))
     return refuse("wrong secret");
   session_.client = printable(init.name.data(), init.name.size());

@@ -23,6 +23,7 @@ struct HandshakeConfig {
   uint8_t queues = 1;      // per direction, 1..kMaxQueues
   uint8_t log2_ring = 10;  // largest that is offered in HELLO
   bool unsealed = false;   // takes memory that can shrink: a trusted peer
+  Mode mode = Mode::ethernet;
 };
 
 // What a client has handed over.

@@ -28,6 +28,7 @@ Result<HandshakeConfig> handshake_config(const api::PortConfig& config) {
   handshake.queues = config.memif_queues == 0 ? uint8_t{1} : config.memif_queues;
   handshake.log2_ring = config.memif_log2_ring == 0 ? uint8_t{10} : config.memif_log2_ring;
   handshake.unsealed = (config.flags & api::kPortUnsealed) != 0;
+  handshake.mode = config.memif_mode == api::MemifMode::ip ? Mode::ip : Mode::ethernet;
   if (handshake.queues > kMaxQueues) {
     return {ErrorCode::invalid_argument,
             "a memif port has 1 to 16 queues: set memif_queues accordingly"};
@@ -90,6 +91,7 @@ MemifPort::~MemifPort() {
 
 Status MemifPort::start(const api::PortConfig& config) {
   name_ = text_of(config.name);
+  if (config.memif_mode == api::MemifMode::ip) ip_.emplace(config.mac);
   Result<HandshakeConfig> handshake = handshake_config(config);
   if (!handshake) return handshake.error();
   PathSocketConfig path{

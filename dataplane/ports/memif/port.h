@@ -8,6 +8,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "dataplane/api/error.h"
@@ -15,6 +16,7 @@
 #include "dataplane/core/rcu.h"
 #include "dataplane/ports/memif/control.h"
 #include "dataplane/ports/memif/interrupts.h"
+#include "dataplane/ports/memif/ip_framing.h"
 #include "dataplane/ports/memif/link.h"
 #include "dataplane/ports/memif/log_gate.h"
 #include "dataplane/runtime/event_loop.h"
@@ -58,6 +60,7 @@ class MemifPort final : public Port {
   std::function<void()> wake_;
   std::atomic<Link*> link_{nullptr};  // main thread publishes (release), the worker uses
   Bell bell_;
+  std::optional<IpFraming> ip_;  // in IP mode; set before the port is published
   Interrupts::Id interrupts_id_ = 0;
   // Main thread only.
   std::string name_;

@@ -1,5 +1,7 @@
 // The worker's half of the memif port: built without exceptions, makes no system call
 // but the one that wakes the helper thread.
+#include <algorithm>
+
 #include "dataplane/ports/memif/port.h"
 
 namespace weir::dataplane::memif {
@@ -19,6 +21,9 @@ uint16_t MemifPort::rx(const RxBatch& batch, DropSink&) noexcept {
   if (link == nullptr) return 0;
   const uint16_t filled = link->rx(batch);
   report_fault(*link);
+  if (ip_) {
+    for (Packet& packet : batch.packets.first(filled)) ip_->wrap(packet);
+  }
   return filled;
 }
 
@@ -32,7 +37,9 @@ uint16_t MemifPort::tx(std::span<Packet* const> packets, Drop* drops) noexcept {
     for (size_t i = 0; i < packets.size(); ++i) drops[i] = Drop::tx_port_down;
     return 0;
   }
+  if (ip_) std::ranges::for_each(packets, [](Packet* packet) { IpFraming::strip(*packet); });
   const uint16_t sent = link->tx(packets, drops);
+  if (ip_) std::ranges::for_each(packets, [](Packet* packet) { IpFraming::restore(*packet); });
   report_fault(*link);
   return sent;
 }

@@ -37,7 +37,7 @@ class Pod:
             self.addresses[address.version] = str(address)
         for interface in self.result["interfaces"]:
             if interface.get("sandbox") == self.netns.path:
-                self.mac = interface["mac"]
+                self.mac = interface.get("mac")  # none in IP mode
         return self
 
     def call(self, command, netns):
