@@ -8,10 +8,13 @@
 
 namespace weir::dataplane {
 
-// `length` bytes, 128 at most; frames are mostly 60 bytes and more. Two copies of fixed
-// size that overlap are faster than a call of memcpy.
+// Frames are mostly 60 bytes and more, and a head is mostly a snapshot of 128 bytes at most
+// (headers that were put before it make it longer). Two copies of fixed size that overlap
+// are faster than a call of memcpy.
 inline void copy_head(std::byte* to, const std::byte* from, size_t length) noexcept {
-  if (length >= 64) [[likely]] {
+  if (length > 128) [[unlikely]] {
+    std::memcpy(to, from, length);
+  } else if (length >= 64) [[likely]] {
     std::memcpy(to, from, 64);
     if (length > 64) std::memcpy(to + length - 64, from + length - 64, 64);
   } else if (length >= 32) {

@@ -49,6 +49,28 @@ TEST_F(Traffic, FramesOfEveryLengthBothWays) {
   EXPECT_EQ(state().link, api::LinkState::up);
 }
 
+TEST_F(Traffic, HeadsLongerThanASnapshotAreSent) {
+  make_port(config());
+  RawClient client(options());
+  ASSERT_TRUE(client.connect(path_));
+  for (const uint16_t head : {uint16_t{129}, uint16_t{142}, uint16_t{176}, uint16_t{192}}) {  // 176: an ICMPv6 error
+    const Bytes frame = make_frame(1000);
+    Packet packet;
+    packet.length = 1000;
+    packet.head_offset = static_cast<uint16_t>(sizeof packet.storage - head);
+    packet.head_length = head;
+    std::memcpy(packet.data(), frame.data(), head);
+    Segment body{frame.data() + head, 1000U - head};
+    packet.body = &body;
+    packet.body_count = 1;
+    Packet* one = &packet;
+    Drop drop = Drop::count;
+    EXPECT_EQ(port_->tx({&one, 1}, &drop), 1);
+    port_->flush();
+    EXPECT_EQ(client.receive_frame(), frame) << head;
+  }
+}
+
 TEST_F(Traffic, HeadIsGatheredFromManySmallPieces) {
   make_port(config());
   ClientOptions small = options();
