@@ -97,7 +97,8 @@ void Pods::flush_lines(const void* at, size_t bytes) const {
 }
 
 void Pods::send() {
-  for (uint16_t i = 0; i < load_.batch; ++i, ++sent_) {
+  const auto room = static_cast<uint16_t>(sender_.ring_size() - static_cast<uint16_t>(sent_ - sender_.tail(true)));
+  for (uint16_t i = 0; i < std::min(load_.batch, room); ++i, ++sent_) {
     memif::Descriptor descriptor = sender_.descriptor(true, sent_);
     descriptor.length = load_.frame;
     sender_.set_descriptor(true, sent_, descriptor);
@@ -108,11 +109,12 @@ void Pods::send() {
     const memif::Descriptor target = receiver_.descriptor(false, static_cast<uint16_t>(taken_ + i));
     flush_lines(receiver_.memory() + target.offset, load_.frame);
   }
+  sender_.set_head(true, sent_);
+  if (!load_.cold) return;
   const std::byte* slots = reinterpret_cast<std::byte*>(&sender_.ring(true)) + sizeof(memif::RingHeader);
   flush_lines(slots, sender_.ring_size() * sizeof(memif::DescriptorSlot));
   slots = reinterpret_cast<std::byte*>(&receiver_.ring(false)) + sizeof(memif::RingHeader);
   flush_lines(slots, receiver_.ring_size() * sizeof(memif::DescriptorSlot));
-  sender_.set_head(true, sent_);
   _mm_mfence();
 }
 

@@ -28,7 +28,7 @@ class Pods {
  public:
   Pods(const std::string& directory, const std::function<void()>& pump, const Load& load, uint8_t log2_ring);
 
-  // The sending pod writes a batch of headers and moves its head.
+  // The sending pod writes a batch of headers, as far as its ring has room, and moves its head.
   void send();
   // The receiving pod reads every header it got and offers the buffers again. Returns frames.
   unsigned receive();

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <numeric>
 #include <span>
 
 #include "dataplane/core/counters.h"
@@ -37,6 +38,12 @@ class TraceSink {
                     Next verdict) noexcept = 0;
 };
 
+inline constexpr std::array<uint8_t, kVectorSize> kAllPackets = [] {
+  std::array<uint8_t, kVectorSize> all{};
+  std::iota(all.begin(), all.end(), uint8_t{0});
+  return all;
+}();
+
 struct Vector {
   std::array<Packet, kVectorSize> packets;
   std::array<StageQueue, static_cast<size_t>(Next::count)> queues{};
@@ -50,9 +57,7 @@ struct Vector {
   // Puts the first `packets` packets before the first stage. The queues must be empty.
   void start(uint16_t packets_received) noexcept {
     count = packets_received;
-    StageQueue& q = queue(Next::express);
-    for (uint16_t i = 0; i < count; ++i) q.index[i] = static_cast<uint8_t>(i);
-    q.count = static_cast<uint8_t>(count);
+    queue(Next::express) = {.index = kAllPackets, .count = static_cast<uint8_t>(count)};
   }
 };
 

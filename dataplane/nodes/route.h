@@ -3,6 +3,7 @@
 // Sources: RFC 1812 5.2.4 and 5.3, RFC 4291, RFC 6890.
 #pragma once
 
+#include <algorithm>
 #include <span>
 
 #include "dataplane/core/headers.h"
@@ -32,18 +33,15 @@ struct Route {
 
 inline void Route::prepare(Packet* packets, std::span<const uint8_t> waiting,
                            StageContext& context) noexcept {
-  std::array<uint8_t, kVectorSize> index4;
-  std::array<uint8_t, kVectorSize> index6;
+  const auto is_ip4 = [&](uint8_t index) { return packets[index].family == Family::ip4; };
   size_t count4 = 0;
-  size_t count6 = 0;
-  for (const uint8_t index : waiting) {
-    const bool ip4 = packets[index].family == Family::ip4;
-    index4[count4] = index6[count6] = index;
-    count4 += ip4;
-    count6 += !ip4;
-  }
-  resolve<Ip4Header>(packets, {index4.data(), count4}, *context.fib4, context);
-  resolve<Ip6Header>(packets, {index6.data(), count6}, *context.fib6, context);
+  for (const uint8_t index : waiting) count4 += is_ip4(index);
+  if (count4 == waiting.size()) return resolve<Ip4Header>(packets, waiting, *context.fib4, context);
+  if (count4 == 0) return resolve<Ip6Header>(packets, waiting, *context.fib6, context);
+  std::array<uint8_t, kVectorSize> by_family;
+  std::partition_copy(waiting.begin(), waiting.end(), by_family.begin(), by_family.begin() + count4, is_ip4);
+  resolve<Ip4Header>(packets, {by_family.data(), count4}, *context.fib4, context);
+  resolve<Ip6Header>(packets, {by_family.data() + count4, waiting.size() - count4}, *context.fib6, context);
 }
 
 template <class Header>

@@ -163,7 +163,7 @@ uint16_t Link::rx_ring(Ring& ring, const RxBatch& batch, uint16_t filled) noexce
     set_fault(Fault::rx_head);
     return filled;
   }
-  prefetch_buffers<kRead>(ring, std::min<size_t>(available, batch.packets.size() - filled));
+  prefetch_buffers<kRead>(ring, ring.next, std::min<size_t>(available, batch.packets.size() - filled));
   uint16_t next = ring.next;
   while (available > 0 && filled < batch.packets.size()) {
     Packet& packet = batch.packets[filled];
@@ -179,14 +179,20 @@ uint16_t Link::rx_ring(Ring& ring, const RxBatch& batch, uint16_t filled) noexce
     ++filled;
   }
   ring.next = next;
+  // What waits for the next sweep comes near while the stages work on this one.
+  prefetch_buffers<kRead>(ring, next, std::min<size_t>(available, kVectorSize));
   return filled;
 }
 
 // A hint alone: what is read here is checked when it is used.
 template <Link::Access access>
-inline void Link::prefetch_buffers(const Ring& ring, size_t count) const noexcept {
-  for (size_t i = 0; i < count; ++i) {
-    const Descriptor descriptor = snapshot(ring.slots[(ring.next + i) & ring.mask]);
+inline void Link::prefetch_buffers(Ring& ring, uint16_t from, size_t count) const noexcept {
+  const auto until = static_cast<uint16_t>(from + count);
+  // From where the last call ended, unless that is not within [from, until).
+  if (static_cast<uint16_t>(ring.fetched - from) <= count) from = ring.fetched;
+  ring.fetched = until;
+  for (uint16_t i = from; i != until; ++i) {
+    const Descriptor descriptor = snapshot(ring.slots[i & ring.mask]);
     const View& view = views_[descriptor.region % kMaxRegions];
     __builtin_prefetch(view.base + descriptor.offset, access);
     if (access == kRead && descriptor.length > 64) __builtin_prefetch(view.base + descriptor.offset + 64);
@@ -260,7 +266,7 @@ uint16_t Link::tx(std::span<Packet* const> packets, Drop* drops) noexcept {
     if (available > tx_.size) [[unlikely]]
       available = set_fault(Fault::tx_head);
   }
-  prefetch_buffers<kWrite>(tx_, std::min<size_t>(available, packets.size()));
+  prefetch_buffers<kWrite>(tx_, tx_.next, std::min<size_t>(available, packets.size()));
   uint16_t sent = 0;
   for (size_t i = 0; i < packets.size(); ++i) {
     uint16_t used = 1;
@@ -273,6 +279,8 @@ uint16_t Link::tx(std::span<Packet* const> packets, Drop* drops) noexcept {
     available = static_cast<uint16_t>(available - used);
     ++sent;
   }
+  // As many again are likely to follow.
+  prefetch_buffers<kWrite>(tx_, tx_.next, std::min<size_t>(available, sent));
   return sent;
 }
 

@@ -91,6 +91,7 @@ class Link {
     uint16_t mask = 0;
     uint16_t next = 0;       // first descriptor not used yet
     uint16_t published = 0;  // our tail, as the peer was told
+    uint16_t fetched = 0;    // first descriptor whose buffer was not prefetched
   };
 
   Ring make_ring(const RingPlace& place) const noexcept;
@@ -98,7 +99,7 @@ class Link {
   uint16_t rx_ring(Ring& ring, const RxBatch& batch, uint16_t filled) noexcept;
   enum Access { kRead = 0, kWrite = 1 };
   template <Access access>
-  void prefetch_buffers(const Ring& ring, size_t count) const noexcept;
+  void prefetch_buffers(Ring& ring, uint16_t from, size_t count) const noexcept;
   bool take_whole(DescriptorSlot& slot, Packet& packet, Segment* pieces) const noexcept;
   uint16_t take_frame(const Ring& ring, uint16_t next, uint16_t available, Packet& packet,
                       Segment* pieces) noexcept;
