@@ -118,7 +118,7 @@ Result<RouteTable::PortEntry> RouteTable::checked_port(uint16_t index,
 }
 
 Status RouteTable::check_free(uint64_t key, const PortEntry& port) const {
-  const auto conflict = [this](const IpAddress& address, const char* what) {
+  const auto conflict = [](const IpAddress& address, const char* what) {
     return Status(ErrorCode::exists, to_string(address) + " " + what);
   };
   for (const IpAddress& address : port.leases) {
