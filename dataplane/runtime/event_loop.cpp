@@ -146,11 +146,12 @@ size_t EventLoop::run_once(std::chrono::milliseconds timeout) {
   size_t calls = 0;
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<size_t>(i)];
-    if (event.data.u64 == kTimerEvent) {
+    const uint64_t id = event.data.u64;  // epoll_event is packed: no reference into it
+    if (id == kTimerEvent) {
       calls += run_timers();
       continue;
     }
-    const auto found = watches_.find(event.data.u64);
+    const auto found = watches_.find(id);
     if (found == watches_.end()) continue;  // removed earlier in this round
     const std::shared_ptr<Watch> watch = found->second;  // outlives a remove() inside the call
     watch->callback(event.events);
