@@ -171,9 +171,14 @@ Result<Json> read_json(std::string_view text) {
   }
 }
 
+// The text quotes the file, and goes into logs and to terminals as one line.
 Error named(const std::string& origin, const Error& error) {
   const bool has_position = !error.text.empty() && error.text[0] >= '0' && error.text[0] <= '9';
-  return {ErrorCode::config, origin + (has_position ? ":" : ": ") + error.text};
+  std::string text = origin + (has_position ? ":" : ": ") + error.text;
+  std::replace_if(
+      text.begin(), text.end(),
+      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+  return {ErrorCode::config, std::move(text)};
 }
 
 }  // namespace

@@ -46,6 +46,8 @@ const Bad kBad[] = {
     {"UnknownSection", R"({"netwrok": {}})",
      "netwrok is not a known key; did you mean \"network\"?"},
     {"UnknownSectionFar", R"({"zzzzzzzzz": {}})", "use one of: dataplane, control, network"},
+    {"ControlCharacterInAKey", R"({"netw\u001b[31m\nork": {}})", "netw?[31m?ork is not a known key"},
+    {"ControlCharacterOutsideStrings", "{\"network\": \x7f}", "last read: '\"network\": ?'"},
     {"UnknownKey", R"({"network": {"mtuu": 1}})", "did you mean \"network.mtu\"?"},
     {"UnknownKeyFar", R"({"network": {"zzzzzzzzz": 1}})", "use one of: network.name"},
     {"KeyOfOtherSection", R"({"network": {"workers": [1]}})",
