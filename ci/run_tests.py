@@ -12,8 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+import fuzz
+
 TREE = Path(__file__).resolve().parents[1]
 RESULTS = TREE / "build" / "test-results"
+# Folders of tests/ that are no unit tests.
+PYTEST_AREAS = ("e2e", "hostile")
+FUZZ_SECONDS = 10  # for each target
 SANITIZER_OPTIONS = {
     # Not detect_stack_use_after_return: g++ 12 aligns variables on its fake stack to 32
     # bytes only, and packets need 64.
@@ -144,8 +149,9 @@ def unit_phase(variant, only, suite=None):
     return collect_unit(phase, folder, results, tests)
 
 
-def e2e_phase(variant="release"):
-    phase = "e2e" if variant == "release" else f"e2e-{variant}"
+def pytest_phase(area, variant):
+    """Tests of whole processes, in network namespaces."""
+    phase = area if variant == "release" else f"{area}-{variant}"
     if os.geteuid() != 0:
         return Totals(skips=[f"{phase}: needs root for network namespaces"])
     step(phase)
@@ -154,7 +160,7 @@ def e2e_phase(variant="release"):
     report.unlink(missing_ok=True)
     folder = TREE / ("build" if variant == "release" else f"build-{variant}")
     environment = os.environ | SANITIZER_OPTIONS | {"WEIR_BUILD_DIR": str(folder)}
-    command = [sys.executable, "-m", "pytest", TREE / "tests" / "e2e", f"--junitxml={report}"]
+    command = [sys.executable, "-m", "pytest", TREE / "tests" / area, f"--junitxml={report}"]
     command += ["-q", "--tb=short", "-p", "no:cacheprovider"]
     code = run(command, env=environment)
     if not report.exists():
@@ -165,10 +171,25 @@ def e2e_phase(variant="release"):
     return totals
 
 
+def fuzz_phase():
+    """Each target counts as one test."""
+    if run([TREE / "ci" / "build", "fuzz"]) != 0:
+        return Totals(failures=["fuzz: the fuzz build failed"])
+    step(f"fuzz: {len(fuzz.targets())} targets, {FUZZ_SECONDS} s each")
+    totals = Totals()
+    for result in fuzz.run_all(fuzz.targets(), FUZZ_SECONDS, each=fuzz.show_failure):
+        if result.problem:
+            where = f"; reproducer {result.reproducer}" if result.reproducer else ""
+            totals.failures.append(f"fuzz: {result.target}: {result.problem}{where}")
+        else:
+            totals.passed += 1
+    return totals
+
+
 def parse_arguments():
     areas = sorted(path.name for path in (TREE / "tests").iterdir() if path.is_dir())
     parser = argparse.ArgumentParser(prog="ci/test")
-    parser.add_argument("--fast", action="store_true", help="no sanitizer builds")
+    parser.add_argument("--fast", action="store_true", help="no sanitizer builds, no fuzzing")
     parser.add_argument("--only", action="append", metavar="AREA", choices=areas, default=[],
                         help="one of " + ", ".join(areas))
     return parser.parse_args()
@@ -176,20 +197,26 @@ def parse_arguments():
 
 def phases(arguments):
     """The work in order, as functions that return Totals."""
-    unit = [area for area in arguments.only if area != "e2e"]
-    wants_unit = bool(unit) or not arguments.only
-    wants_e2e = "e2e" in arguments.only or not arguments.only
-    # Even for end-to-end tests alone: it builds what they run.
-    yield lambda: unit_phase("release", unit if wants_unit else ["-"])
-    if wants_e2e:
-        yield e2e_phase
+    only = arguments.only
+    unit = [area for area in only if area not in (*PYTEST_AREAS, "fuzz")]
+    wants_unit = bool(unit) or not only
+    processes = [area for area in PYTEST_AREAS if not only or area in only]
+
+    def of_variant(variant):
+        # Even for end-to-end tests alone: it builds what they run.
+        if wants_unit or processes:
+            yield lambda: unit_phase(variant, unit if wants_unit else ["-"])
+        for area in processes:
+            yield lambda area=area: pytest_phase(area, variant)
+
+    yield from of_variant("release")
     if arguments.fast:
         return
-    yield lambda: unit_phase("asan", unit if wants_unit else ["-"])
-    if wants_e2e:
-        yield lambda: e2e_phase("asan")
+    yield from of_variant("asan")
     if wants_unit:
         yield lambda: unit_phase("tsan", unit, suite="concurrent")
+    if not only or "fuzz" in only:
+        yield fuzz_phase
 
 
 def main():
