@@ -193,9 +193,12 @@ inline void Link::prefetch_buffers(Ring& ring, uint16_t from, size_t count) cons
   ring.fetched = until;
   for (uint16_t i = from; i != until; ++i) {
     const Descriptor descriptor = snapshot(ring.slots[i & ring.mask]);
-    const View& view = views_[descriptor.region % kMaxRegions];
-    __builtin_prefetch(view.base + descriptor.offset, access);
-    if (access == kRead && descriptor.length > 64) __builtin_prefetch(view.base + descriptor.offset + 64);
+    // An integer, as nothing says yet that it lies within the region.
+    const auto at = reinterpret_cast<uintptr_t>(views_[descriptor.region % kMaxRegions].base) +
+                    descriptor.offset;
+    __builtin_prefetch(reinterpret_cast<const void*>(at), access);
+    if (access == kRead && descriptor.length > 64)
+      __builtin_prefetch(reinterpret_cast<const void*>(at + 64));
   }
 }
 
