@@ -42,6 +42,7 @@ bool Handoff::push(const Packet& packet, uint64_t port_key) noexcept {
   record->tx_mtu = packet.tx_mtu;
   record->family = packet.family;
   record->l4_protocol = packet.l4_protocol;
+  record->fragment = packet.fragment;
   record->offload = packet.offload;
   copy_frame(reinterpret_cast<std::byte*>(record + 1), packet);
   pending_head_ += size;
@@ -69,6 +70,7 @@ bool Handoff::peek(Packet& packet, Segment& segment, uint64_t& port_key) noexcep
   packet.tx_mtu = record.tx_mtu;
   packet.family = record.family;
   packet.l4_protocol = record.l4_protocol;
+  packet.fragment = record.fragment;
   packet.offload = record.offload;
   const auto* frame = reinterpret_cast<const std::byte*>(&record + 1);
   std::memcpy(packet.data(), frame, packet.head_length);

@@ -42,6 +42,7 @@ class Handoff {
     uint16_t tx_mtu;
     Family family;
     uint8_t l4_protocol;
+    bool fragment;
     Offload offload;
   };
 

@@ -25,6 +25,7 @@ struct Source {
     packet.body_count = rest > 0 ? 2 : 0;
     packet.in_port = static_cast<uint16_t>(number);
     packet.out_port = static_cast<uint16_t>(number + 1);
+    packet.fragment = number % 2 != 0;
   }
   std::vector<std::byte> bytes;
   Segment segments[2];
@@ -35,6 +36,7 @@ void expect_frame(const Packet& packet, uint64_t key, uint32_t number) {
   ASSERT_EQ(key, number);
   ASSERT_EQ(packet.in_port, static_cast<uint16_t>(number));
   ASSERT_EQ(packet.out_port, static_cast<uint16_t>(number + 1));
+  ASSERT_EQ(packet.fragment, number % 2 != 0);
   std::vector<std::byte> bytes(packet.head().begin(), packet.head().end());
   for (uint16_t i = 0; i < packet.body_count; ++i) {
     bytes.insert(bytes.end(), packet.body[i].data, packet.body[i].data + packet.body[i].length);
