@@ -89,7 +89,7 @@ void Interrupts::remove(Id id) {
   ports_.erase(id);
 }
 
-void Interrupts::set_peer(Id id, std::vector<api::Fd> watched, api::Fd raised) {
+void Interrupts::set_peer(Id id, std::vector<api::Fd> watched, std::vector<api::Fd> raised) {
   const std::lock_guard lock(mutex_);
   const auto found = ports_.find(id);
   if (found == ports_.end()) return;
@@ -137,8 +137,9 @@ void Interrupts::serve_bells() {
   const std::lock_guard lock(mutex_);
   std::vector<int> raised;
   for (auto& [id, port] : ports_) {
-    if (port.bell->raise.load() && port.bell->raise.exchange(false) && port.raised) {
-      raised.push_back(port.raised.get());
+    const uint32_t queues = port.bell->raise.load() == 0 ? 0 : port.bell->raise.exchange(0);
+    for (size_t i = 0; i < port.raised.size(); ++i) {
+      if ((queues >> i & 1) != 0) raised.push_back(port.raised[i].get());
     }
     if (port.bell->broken.load() && port.bell->broken.exchange(false)) port.broken();
   }

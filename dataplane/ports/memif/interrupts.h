@@ -28,7 +28,7 @@ namespace weir::dataplane::memif {
 // one half of a "set mine, then look at the other's" agreement.
 struct Bell {
   std::atomic<bool> armed{false};   // written by the worker: wake me for the peer's interrupts
-  std::atomic<bool> raise{false};   // set by the worker, cleared by the helper
+  std::atomic<uint32_t> raise{0};   // bits of queues; set by the worker, cleared by the helper
   std::atomic<bool> broken{false};  // set by the worker, cleared by the helper
 };
 
@@ -46,9 +46,9 @@ class Interrupts {
   Id add(Bell& bell, std::function<void()> wake, std::function<void()> broken);
   void remove(Id id);
   // The eventfds of a connected peer, checked by is_eventfd(): `watched` interrupt us,
-  // `raised` interrupts the peer. Replaces an earlier set.
-  void set_peer(Id id, std::vector<api::Fd> watched, api::Fd raised);
-  void clear_peer(Id id) { set_peer(id, {}, api::Fd()); }
+  // `raised` (by queue) interrupt the peer. Replaces an earlier set.
+  void set_peer(Id id, std::vector<api::Fd> watched, std::vector<api::Fd> raised);
+  void clear_peer(Id id) { set_peer(id, {}, {}); }
 
   // After a flag of a bell was set. A system call only when the helper sleeps.
   void ring() noexcept;
@@ -64,7 +64,7 @@ class Interrupts {
     std::function<void()> wake;
     std::function<void()> broken;
     std::vector<api::Fd> watched;
-    api::Fd raised;
+    std::vector<api::Fd> raised;
     double tokens = 0;
     Clock::time_point refilled;
     Clock::time_point paused_until;  // epoch: not paused

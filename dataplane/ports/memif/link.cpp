@@ -98,9 +98,11 @@ std::string_view to_string(Fault fault) noexcept {
   return kTexts[static_cast<size_t>(fault)];
 }
 
-Link::Link(std::vector<Region> regions, std::span<const RingPlace> receive, const RingPlace& send)
+Link::Link(std::vector<Region> regions, std::span<const RingPlace> receive,
+           std::span<const RingPlace> send)
     : view_count_(static_cast<uint16_t>(regions.size())),
       rx_count_(static_cast<uint8_t>(receive.size())),
+      tx_count_(static_cast<uint8_t>(send.size())),
       regions_(std::move(regions)) {
   for (uint16_t i = 0; i < view_count_; ++i) views_[i] = {regions_[i].base(), regions_[i].size()};
   for (uint8_t i = 0; i < rx_count_; ++i) {
@@ -108,8 +110,10 @@ Link::Link(std::vector<Region> regions, std::span<const RingPlace> receive, cons
     store_release(rx_[i].header->tail, 0);
     store_release(rx_[i].header->flags, 0);  // the worker may sleep: interrupts wanted
   }
-  tx_ = make_ring(send);
-  store_release(tx_.header->tail, 0);
+  for (uint8_t i = 0; i < tx_count_; ++i) {
+    tx_[i] = make_ring(send[i]);
+    store_release(tx_[i].header->tail, 0);
+  }
 }
 
 Link::Ring Link::make_ring(const RingPlace& place) const noexcept {
@@ -262,28 +266,29 @@ void Link::rx_done() noexcept {
   }
 }
 
-uint16_t Link::tx(std::span<Packet* const> packets, Drop* drops) noexcept {
+uint16_t Link::tx(uint8_t queue, std::span<Packet* const> packets, Drop* drops) noexcept {
+  Ring& ring = tx_[queue];
   uint16_t available = 0;
   if (!broken()) {
-    available = static_cast<uint16_t>(load_acquire(tx_.header->head) - tx_.next);
-    if (available > tx_.size) [[unlikely]]
+    available = static_cast<uint16_t>(load_acquire(ring.header->head) - ring.next);
+    if (available > ring.size) [[unlikely]]
       available = set_fault(Fault::tx_head);
   }
-  prefetch_buffers<kWrite>(tx_, tx_.next, std::min<size_t>(available, packets.size()));
+  prefetch_buffers<kWrite>(ring, ring.next, std::min<size_t>(available, packets.size()));
   uint16_t sent = 0;
   for (size_t i = 0; i < packets.size(); ++i) {
     uint16_t used = 1;
-    if (available == 0 || !put_whole(tx_.slots[tx_.next & tx_.mask], *packets[i])) [[unlikely]] {
-      used = put_frame(*packets[i], available, drops[i]);
+    if (available == 0 || !put_whole(ring.slots[ring.next & ring.mask], *packets[i])) [[unlikely]] {
+      used = put_frame(ring, *packets[i], available, drops[i]);
       if (broken()) available = 0;
       if (used == 0) continue;
     }
-    tx_.next = static_cast<uint16_t>(tx_.next + used);
+    ring.next = static_cast<uint16_t>(ring.next + used);
     available = static_cast<uint16_t>(available - used);
     ++sent;
   }
   // As many again are likely to follow.
-  prefetch_buffers<kWrite>(tx_, tx_.next, std::min<size_t>(available, sent));
+  prefetch_buffers<kWrite>(ring, ring.next, std::min<size_t>(available, sent));
   return sent;
 }
 
@@ -302,7 +307,8 @@ inline bool Link::put_whole(DescriptorSlot& slot, const Packet& packet) const no
 
 // Returns the number of buffers used, 0 with `drop` set. A frame that does not fit
 // leaves what it wrote unpublished: the next frame overwrites it.
-uint16_t Link::put_frame(const Packet& packet, uint16_t available, Drop& drop) noexcept {
+uint16_t Link::put_frame(const Ring& ring, const Packet& packet, uint16_t available,
+                         Drop& drop) noexcept {
   FrameReader reader(packet);
   uint16_t count = 0;
   while (reader.left() > 0) {
@@ -318,7 +324,7 @@ uint16_t Link::put_frame(const Packet& packet, uint16_t available, Drop& drop) n
       drop = Drop::tx_ring_full;
       return 0;
     }
-    DescriptorSlot& slot = tx_.slots[(tx_.next + count) & tx_.mask];
+    DescriptorSlot& slot = ring.slots[(ring.next + count) & ring.mask];
     const Descriptor descriptor = snapshot(slot);
     const View* view = view_of(descriptor, Fault::tx_region, Fault::tx_range, Fault::tx_empty);
     if (view == nullptr) [[unlikely]]
@@ -331,15 +337,27 @@ uint16_t Link::put_frame(const Packet& packet, uint16_t available, Drop& drop) n
   return count;
 }
 
-bool Link::flush() noexcept {
-  if (tx_.published == tx_.next) return false;
-  tx_.published = tx_.next;
-  store_release(tx_.header->tail, tx_.next);
-  // Full fence: the tail is visible before we look whether the peer sleeps. The peer
+uint32_t Link::flush() noexcept {
+  uint32_t moved = 0;
+  for (uint8_t i = 0; i < tx_count_; ++i) {
+    Ring& ring = tx_[i];
+    if (ring.published == ring.next) continue;
+    ring.published = ring.next;
+    store_release(ring.header->tail, ring.next);
+    moved |= 1U << i;
+  }
+  if (moved == 0) return 0;
+  // Full fence: the tails are visible before we look whether the peer sleeps. The peer
   // clears its mask, fences and looks at the tail; one of us sees the other.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  return (std::atomic_ref(tx_.header->flags).load(std::memory_order_relaxed) &
-          kRingMaskInterrupt) == 0;
+  uint32_t wanted = 0;
+  for (uint32_t left = moved; left != 0; left &= left - 1) {
+    const int i = std::countr_zero(left);
+    const uint16_t flags =
+        std::atomic_ref(tx_[i].header->flags).load(std::memory_order_relaxed);  // see the fence
+    if ((flags & kRingMaskInterrupt) == 0) wanted |= 1U << i;
+  }
+  return wanted;
 }
 
 bool Link::arm() noexcept {

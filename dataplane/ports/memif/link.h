@@ -58,15 +58,17 @@ struct RingPlace {
 
 class Link {
  public:
-  // Rings: 1..kMaxQueues in `receive` (S2M); one to send (M2S).
-  Link(std::vector<Region> regions, std::span<const RingPlace> receive, const RingPlace& send);
+  // Rings: 1..kMaxQueues in `receive` (S2M) and in `send` (M2S).
+  Link(std::vector<Region> regions, std::span<const RingPlace> receive,
+       std::span<const RingPlace> send);
 
   // See Port for these.
   uint16_t rx(const RxBatch& batch) noexcept;
   void rx_done() noexcept;
-  uint16_t tx(std::span<Packet* const> packets, Drop* drops) noexcept;
-  // True when the peer wants an interrupt for what became visible.
-  bool flush() noexcept;
+  uint8_t tx_queues() const noexcept { return tx_count_; }
+  uint16_t tx(uint8_t queue, std::span<Packet* const> packets, Drop* drops) noexcept;
+  // Bits of the queues whose reader wants an interrupt for what became visible.
+  uint32_t flush() noexcept;
   // Asks for interrupts; true when frames wait already.
   bool arm() noexcept;
   void disarm() noexcept;
@@ -104,16 +106,18 @@ class Link {
   uint16_t take_frame(const Ring& ring, uint16_t next, uint16_t available, Packet& packet,
                       Segment* pieces) noexcept;
   bool put_whole(DescriptorSlot& slot, const Packet& packet) const noexcept;
-  uint16_t put_frame(const Packet& packet, uint16_t available, Drop& drop) noexcept;
+  uint16_t put_frame(const Ring& ring, const Packet& packet, uint16_t available,
+                     Drop& drop) noexcept;
   const View* view_of(const Descriptor& descriptor, Fault region, Fault range,
                       Fault empty) noexcept;
   bool broken() const noexcept { return fault_.load(std::memory_order_relaxed) != Fault::none; }
 
   std::array<View, kMaxRegions> views_{};
   std::array<Ring, kMaxQueues> rx_{};
-  Ring tx_{};
+  std::array<Ring, kMaxQueues> tx_{};
   uint16_t view_count_ = 0;
   uint8_t rx_count_ = 0;
+  uint8_t tx_count_ = 0;
   uint8_t rx_next_ = 0;
   bool interrupts_wanted_ = true;
   bool reported_ = false;

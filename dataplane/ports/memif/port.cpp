@@ -108,11 +108,9 @@ Status MemifPort::start(const api::PortConfig& config) {
 }
 
 void MemifPort::connected(Session& session) {
-  auto link =
-      std::make_unique<Link>(std::move(session.regions), session.receive, session.send.front());
+  auto link = std::make_unique<Link>(std::move(session.regions), session.receive, session.send);
   service_.interrupts_->set_peer(interrupts_id_, std::move(session.receive_eventfds),
-                                 std::move(session.send_eventfds.front()));
-  session.send_eventfds.clear();
+                                 std::move(session.send_eventfds));
   link_.store(link.release(), std::memory_order_release);  // publishes the Link's contents
   link_state_ = api::LinkState::up;
   detail_.clear();

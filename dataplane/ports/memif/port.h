@@ -55,6 +55,8 @@ class MemifPort final : public Port {
   void disconnected(const std::string& reason);
   void retire_link();
   void report_fault(Link& link) noexcept;
+  static uint16_t send_ip(Link& link, uint8_t queue, std::span<Packet* const> packets,
+                          Drop* drops) noexcept;
 
   MemifService& service_;
   std::function<void()> wake_;

@@ -1,8 +1,7 @@
 // The worker's half of the memif port: built without exceptions, makes no system call
 // but the one that wakes the helper thread.
-#include <algorithm>
-
 #include "dataplane/ports/memif/port.h"
+#include "dataplane/ports/memif/tx_spread.h"
 
 namespace weir::dataplane::memif {
 
@@ -37,17 +36,28 @@ uint16_t MemifPort::tx(std::span<Packet* const> packets, Drop* drops) noexcept {
     for (size_t i = 0; i < packets.size(); ++i) drops[i] = Drop::tx_port_down;
     return 0;
   }
-  if (ip_) std::ranges::for_each(packets, [](Packet* packet) { IpFraming::strip(*packet); });
-  const uint16_t sent = link->tx(packets, drops);
-  if (ip_) std::ranges::for_each(packets, [](Packet* packet) { IpFraming::restore(*packet); });
+  const auto send = [this, link](uint8_t queue, std::span<Packet* const> some, Drop* refused) {
+    return ip_ ? send_ip(*link, queue, some, refused) : link->tx(queue, some, refused);
+  };
+  const uint16_t sent = link->tx_queues() == 1 ? send(0, packets, drops)
+                                               : spread(packets, link->tx_queues(), drops, send);
   report_fault(*link);
+  return sent;
+}
+
+uint16_t MemifPort::send_ip(Link& link, uint8_t queue, std::span<Packet* const> packets,
+                            Drop* drops) noexcept {
+  for (Packet* packet : packets) IpFraming::strip(*packet);
+  const uint16_t sent = link.tx(queue, packets, drops);
+  for (Packet* packet : packets) IpFraming::restore(*packet);
   return sent;
 }
 
 void MemifPort::flush() noexcept {
   Link* link = link_.load(std::memory_order_acquire);
-  if (link == nullptr || !link->flush()) return;
-  bell_.raise.store(true);
+  const uint32_t wanted = link == nullptr ? 0 : link->flush();
+  if (wanted == 0) return;
+  bell_.raise.fetch_or(wanted);
   service_.interrupts_->ring();
 }
 

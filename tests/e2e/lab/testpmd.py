@@ -16,25 +16,29 @@ class Testpmd:
 
     `vdevs`: more devices; in mode "io" the second is paired with the memif port.
     `start`: forwards at once; else after command("start").
+    `device`: more of the memif device's arguments; `queues`: of each direction.
+    `eal`, `options`: more arguments, for DPDK and for testpmd.
     """
 
     __test__ = False  # not a test, whatever pytest makes of the name
 
-    def __init__(self, pod, mode="icmpecho", vdevs=(), start=True):
+    def __init__(self, pod, mode="icmpecho", vdevs=(), start=True, role="client", device="",
+                 queues=1, eal=("--no-huge", "-m", "128"), options=()):
         self.prefix = unique("testpmd")
         # The dataplane's worker takes the last one, unless told otherwise.
         core = min(os.sched_getaffinity(0))
         memif = (
-            f"--vdev=net_memif0,role=client,socket={pod.socket_path},socket-abstract=no,"
-            f"mac={pod.mac}"
+            f"--vdev=net_memif0,role={role},socket={pod.socket_path},socket-abstract=no,"
+            f"mac={pod.mac}{device and ',' + device}"
         )
         command = [
             # Both lcores on one core: it also runs where there is only one.
             *("stdbuf", "-oL", "nice", "-n", "5", "dpdk-testpmd", f"--lcores=0@{core},1@{core}"),
-            *("--no-huge", "-m", "128", "--no-pci", "--no-shconf", "--no-telemetry"),
+            *("--no-pci", "--no-shconf", "--no-telemetry", *eal),
             *(f"--file-prefix={self.prefix}", memif, *[f"--vdev={vdev}" for vdev in vdevs]),
             *("--", "-i", "--nb-cores=1", "--total-num-mbufs=8192", f"--forward-mode={mode}"),
             "--no-flush-rx",  # else it throws away what waits when it starts
+            *(f"--rxq={queues}", f"--txq={queues}", *options),
         ]
         self.output = ""
         self.process = pod.netns.start(*command, stdin=subprocess.PIPE)
@@ -71,6 +75,12 @@ class Testpmd:
     def rx_packets(self, port):
         """Packets that one of its ports has received."""
         return int(re.search(r"RX-packets: (\d+)", self.command(f"show port stats {port}"))[1])
+
+    def queue_packets(self, port, direction):
+        """Packets that one of its ports has received ("rx") or sent ("tx"), by queue."""
+        output = self.command(f"show port xstats {port}")
+        found = dict(re.findall(rf"{direction}_q(\d+)_packets: (\d+)", output))
+        return [int(found[queue]) for queue in sorted(found, key=int)]
 
     def close(self):
         """Leaves in order, so that captures are written out."""
