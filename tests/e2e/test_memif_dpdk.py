@@ -3,13 +3,16 @@ memory that is not copied."""
 
 import socket
 
+import pytest
 from lab.memif_peer import MemifClient
+from lab.node import node_config
 from lab.packets import UDP, IPv6
 from lab.run import wait_for
 from lab.testpmd import Testpmd
 from test_memif import link_up
 
 QUEUES = 4
+IP_MTU_DISCOVER = 10
 
 
 def datagrams(pod, address, flows, each=4):
@@ -63,3 +66,57 @@ def test_a_flow_keeps_its_order(node, pods):
                 last[flow] = last.get(flow, -1) + 1
         assert len(last) == 32 and set(last.values()) == {7}
         assert len(set(queue_of.values())) == QUEUES
+
+
+@pytest.fixture
+def jumbo_node(make_node):
+    node = make_node(config=node_config(network={"mtu": 9000}))
+    node.up()
+    return node
+
+
+def echo(pod, address, size, *options):
+    """Whether an echo of this many bytes came back, byte for byte."""
+    done = pod.run("ping", "-n", "-c", 2, "-i", "0.05", "-W", "2", "-s", size, *options, address,
+                   check=False)
+    assert "wrong data" not in done.stdout, done.stdout
+    return " 0% packet loss" in done.stdout
+
+
+@pytest.mark.parametrize("mbuf", [2176, 9728])
+@pytest.mark.parametrize("buffer", [256, 2048, 9216, 65535])
+def test_jumbo_frames(jumbo_node, pods, buffer, mbuf):
+    """A 9000-byte packet in one buffer and in chains on both sides; 256 makes too many."""
+    kernel = pods.kernel(jumbo_node)
+    memif = pods.memif(jumbo_node)
+    with Testpmd(memif, "icmpecho", device=f"bsize={buffer},rsize=8",
+                 eal=("--no-huge", "-m", "256"), options=(f"--mbuf-size={mbuf}",)):
+        link_up(jumbo_node, memif)
+        fits = buffer * 16 >= 9014
+        for size in (56, 1472, 2000, 8972):
+            assert echo(kernel, memif.ip4, size, "-M", "do") == (fits or size < 4000)
+        assert (jumbo_node.drops()["tx_too_long"] == 0) == fits
+
+
+def test_the_ports_mtu_limits(jumbo_node, pods):
+    kernel = pods.kernel(jumbo_node)
+    memif = pods.memif(jumbo_node, mtu=1500)
+    with Testpmd(memif, "icmpecho", device="bsize=9216") as client:
+        link_up(jumbo_node, memif)
+        assert not echo(kernel, memif.ip4, 8000, "-M", "do")
+        told = kernel.run("ip", "route", "get", memif.ip4).stdout
+        assert "mtu 1500" in told, "no ICMP error told the sender"
+        before = client.rx_packets(0)
+        with kernel.netns.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, 0)
+            udp.sendto(bytes(4000), (memif.ip4, 7000))
+        wait_for(lambda: client.rx_packets(0) >= before + 3, 5, "three fragments")
+
+
+@pytest.mark.parametrize("log2_size", [5, 14])
+def test_smallest_and_largest_rings(node, pods, log2_size):
+    kernel = pods.kernel(node)
+    memif = pods.memif(node, memif={"ringSize": 1 << log2_size})
+    with Testpmd(memif, "icmpecho", device=f"rsize={log2_size}", eal=("--no-huge", "-m", "512")):
+        link_up(node, memif)
+        kernel.ping(memif.ip4, count=200, options=("-f",))
