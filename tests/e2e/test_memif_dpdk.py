@@ -1,7 +1,9 @@
 """What DPDK's memif client can be told to do: several queues, buffer sizes, jumbo frames,
 memory that is not copied."""
 
+import re
 import socket
+from pathlib import Path
 
 import pytest
 from lab.memif_peer import MemifClient
@@ -120,3 +122,25 @@ def test_smallest_and_largest_rings(node, pods, log2_size):
     with Testpmd(memif, "icmpecho", device=f"rsize={log2_size}", eal=("--no-huge", "-m", "512")):
         link_up(node, memif)
         kernel.ping(memif.ip4, count=200, options=("-f",))
+def zero_copy(memif):
+    """testpmd whose memif works in its packet buffers, which nothing seals."""
+    free = re.search(r"HugePages_Free: +(\d+)", Path("/proc/meminfo").read_text())
+    if int(free[1]) < 64:
+        pytest.skip("needs 64 free hugepages: net_memif copies, unless its memory is one file")
+    return Testpmd(memif, "icmpecho", device="zero-copy=yes",
+                   eal=("--in-memory", "-m", "128", "--single-file-segments"))
+
+
+def test_zero_copy_client_of_a_trusted_port(node, pods):
+    kernel = pods.kernel(node)
+    memif = pods.memif(node, memif={"trusted": True})
+    with zero_copy(memif):
+        link_up(node, memif)
+        kernel.ping(memif.ip4, count=100, options=("-f",))
+
+
+def test_zero_copy_client_is_refused_otherwise(node, pods):
+    memif = pods.memif(node)
+    with zero_copy(memif):
+        wait_for(lambda: "F_SEAL_SHRINK" in node.ports()[memif.ip4]["detail"], 10, "the refusal")
+        assert node.ports()[memif.ip4]["link"] == "down"

@@ -1,4 +1,4 @@
-// A pod's shared memory: checked before it is mapped, unmapped by RAII.
+// Memory shared with a pod: checked before it is mapped, unmapped by RAII.
 #pragma once
 
 #include <cstddef>
@@ -18,17 +18,17 @@ inline constexpr uint64_t kReadSlack = 4096;
 class Region {
  public:
   // Maps `size` bytes of `fd`, which stays the caller's. Accepts only a memfd that can
-  // never get shorter (F_SEAL_SHRINK; not asked for when `unsealed`), is long enough
-  // and does not lie on hugetlbfs: touching a page that is gone would be a SIGBUS.
-  // The error's text names the reason for the peer.
-  static Result<Region> map(int fd, uint64_t size, bool unsealed);
+  // never get shorter (F_SEAL_SHRINK), is long enough and does not lie on hugetlbfs:
+  // touching a page that is gone would be a SIGBUS. A `trusted` peer's may be unsealed
+  // and on hugetlbfs. The error's text names the reason for the peer.
+  static Result<Region> map(int fd, uint64_t size, bool trusted);
 
   Region() = default;
-  Region(Region&& other) noexcept
-      : base_(std::exchange(other.base_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  Region(Region&& other) noexcept { *this = std::move(other); }
   Region& operator=(Region&& other) noexcept {
     std::swap(base_, other.base_);
     std::swap(size_, other.size_);
+    std::swap(reserved_, other.reserved_);
     return *this;
   }
   ~Region();
@@ -38,10 +38,9 @@ class Region {
   uint64_t size() const noexcept { return size_; }
 
  private:
-  Region(std::byte* base, uint64_t size) : base_(base), size_(size) {}
-
   std::byte* base_ = nullptr;
   uint64_t size_ = 0;
+  uint64_t reserved_ = 0;  // bytes mapped from base_ on
 };
 
 }  // namespace weir::dataplane::memif
