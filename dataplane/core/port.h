@@ -70,7 +70,8 @@ class Port {
   // bytes at kHeadroom), body, offload. Never sets in_port. Frames it must refuse
   // are counted in `drops`. Returns how many packets were filled.
   virtual uint16_t rx(const RxBatch& batch, DropSink& drops) noexcept = 0;
-  // Bodies from the last rx are no longer used; their memory may go back to the peer.
+  // Bodies from the last rx are no longer used; their memory may go back to the peer. Not
+  // called after an rx that filled nothing.
   virtual void rx_done() noexcept = 0;
   // Copies every frame out before it returns. drops[i] is set for frame i when it
   // was not sent and left alone otherwise. Frames with an offload come only when

@@ -23,11 +23,6 @@ constexpr uint64_t kSpinMicroseconds = 100;
 // Asking the kernel for readable taps costs a system call: while polled ports are busy
 // it is done once in so much time.
 constexpr uint64_t kWaitingMicroseconds = 10;
-// A port that was empty in so many sweeps is looked at in one of kIdleWait sweeps only, so
-// that many idle pods cost a busy one little. Full vectors take about 2 us each: the first
-// packet of an idle port waits some 30 us on a worker without a pause.
-constexpr uint8_t kIdleSweeps = 64;
-constexpr uint8_t kIdleWait = 16;
 
 // Carves a worker's block of memory.
 class Carver {
@@ -46,7 +41,7 @@ class Carver {
 
 constexpr size_t memory_size() {
   return sizeof(Vector) + kVectorSize * (kBufferStride + kScratchSize) +
-         (kRxSegments + kVectorSize) * sizeof(Segment) + sizeof(PieceScratch) + kMaxPorts * (sizeof(TokenBucket) + sizeof(PollState)) + 4096;
+         (kRxSegments + kVectorSize) * sizeof(Segment) + sizeof(PieceScratch) + kMaxPorts * (sizeof(TokenBucket) + 2 * sizeof(uint16_t) + sizeof(uint8_t)) + 4096;
 }
 
 }  // namespace
@@ -73,7 +68,9 @@ Worker::Worker(const WorkerPlace& place, const SharedTables& tables, Rcu& rcu)
   context_.scratch = carver.take<std::byte>(kVectorSize * kScratchSize);
   context_.segments = carver.take<Segment>(kVectorSize);
   context_.icmp_buckets = carver.take<TokenBucket>(kMaxPorts);
-  polls_ = carver.take<PollState>(kMaxPorts);
+  auto* const hot = carver.take<uint16_t>(kMaxPorts);
+  auto* const cold = carver.take<uint16_t>(kMaxPorts);
+  polls_ = PollList(hot, cold, carver.take<uint8_t>(kMaxPorts));
 }
 
 Worker::~Worker() { delete rx_list_.load(); }
@@ -147,16 +144,12 @@ bool Worker::sweep() noexcept {
 }
 
 void Worker::sweep_polled() noexcept {
-  for (const uint16_t port : *rx_list_.load(std::memory_order_acquire)) {  // pairs with attach
-    PollState& poll = polls_[port];
-    if (poll.wait > 0) {
-      --poll.wait;
-    } else if (collect(port)) {
-      poll.empty = 0;
-    } else if (++poll.empty == kIdleSweeps) {
-      poll = {.empty = kIdleSweeps - 1, .wait = kIdleWait - 1};
-    }
+  const RxList* list = rx_list_.load(std::memory_order_acquire);  // pairs with attach
+  if (list->number != polled_) {
+    polls_.reset(list->ports);
+    polled_ = list->number;
   }
+  polls_.sweep([this](uint16_t port) noexcept { return collect(port); });
 }
 
 void Worker::sweep_waiting(uint64_t now) noexcept {
@@ -215,10 +208,7 @@ bool Worker::collect(uint16_t port) noexcept {
                       {rx_segments_ + first * kMaxSegments, (kVectorSize - first) * size_t{kMaxSegments}},
                       buffers_ + first * kBufferStride, kBufferStride};
   const uint16_t got = io->rx(batch, drops);
-  if (got == 0) {
-    io->rx_done();  // a port that refused all it had still wants its memory back
-    return false;
-  }
+  if (got == 0) return false;
   sources_[source_count_++] = io;
   uint64_t bytes = 0;
   for (uint16_t i = first; i < first + got; ++i) {
@@ -401,7 +391,7 @@ void Worker::idle() noexcept {
 bool Worker::arm() noexcept {
   bool work = commands_.read_available() > 0;
   for (const Handoff* handoff : inbound_) work |= handoff != nullptr && !handoff->empty();
-  for (const uint16_t port : *rx_list_.load(std::memory_order_acquire)) {  // pairs with attach
+  for (const uint16_t port : rx_list_.load(std::memory_order_acquire)->ports) {  // pairs with attach
     Port* io = tables_.ports[port].io.load(std::memory_order_acquire);     // pairs with publication
     if (io != nullptr) work |= io->arm();
   }
@@ -420,7 +410,7 @@ void Worker::sleep() noexcept {
     rcu_.online(place_.index);
   }
   sleeping_.exchange(false, std::memory_order_acq_rel);
-  for (const uint16_t port : *rx_list_.load(std::memory_order_acquire)) {
+  for (const uint16_t port : rx_list_.load(std::memory_order_acquire)->ports) {
     Port* io = tables_.ports[port].io.load(std::memory_order_acquire);
     if (io != nullptr) io->disarm();
   }

@@ -21,6 +21,7 @@
 #include "dataplane/core/rcu.h"
 #include "dataplane/core/segment.h"
 #include "dataplane/runtime/handoff.h"
+#include "dataplane/runtime/poll_list.h"
 #include "dataplane/runtime/trace.h"
 
 namespace weir::dataplane {
@@ -52,12 +53,6 @@ struct WorkerCounters {
   StageCounters tx;
 };
 
-// How long a polled port has been empty.
-struct PollState {
-  uint8_t empty = 0;  // sweeps
-  uint8_t wait = 0;   // sweeps until it is looked at again
-};
-
 class Worker {
  public:
   static Result<std::unique_ptr<Worker>> make(const WorkerPlace& place, const SharedTables& tables, Rcu& rcu);
@@ -84,7 +79,10 @@ class Worker {
   bool hugepages() const noexcept { return memory_.huge(); }
 
  private:
-  using RxList = std::vector<uint16_t>;  // ports polled in every sweep; immutable once published
+  struct RxList {  // immutable once published
+    uint64_t number = 0;  // of its version
+    std::vector<uint16_t> ports;
+  };
   using TxDrops = std::array<Drop, kVectorSize>;
 
   Worker(const WorkerPlace& place, const SharedTables& tables, Rcu& rcu);
@@ -109,6 +107,7 @@ class Worker {
   bool arm() noexcept;
   void run_commands() noexcept;
   PortCounterBlock* counters(uint16_t port) noexcept;
+  void publish(std::vector<uint16_t> ports);
 
   WorkerPlace place_;
   SharedTables tables_;
@@ -133,7 +132,8 @@ class Worker {
   std::byte* buffers_;
   Segment* rx_segments_;
   PieceScratch* pieces_;
-  PollState* polls_;  // by port
+  PollList polls_;
+  uint64_t polled_ = 0;  // number of the list that polls_ was made of
   std::array<Port*, kVectorSize> sources_;
   uint16_t source_count_ = 0;
   std::array<Port*, kVectorSize * 2> unflushed_;

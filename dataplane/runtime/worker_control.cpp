@@ -8,6 +8,12 @@
 
 namespace weir::dataplane {
 
+void Worker::publish(std::vector<uint16_t> ports) {
+  const RxList* old = rx_list_.load(std::memory_order_relaxed);  // this thread alone writes it
+  rx_list_.store(new RxList{old->number + 1, std::move(ports)}, std::memory_order_release);
+  rcu_.retire_delete(old);
+}
+
 Status Worker::attach(uint16_t index, Port& port) {
   if (port.poll_fd() >= 0) {
     epoll_event event{.events = EPOLLIN, .data = {.u32 = index}};
@@ -17,11 +23,9 @@ Status Worker::attach(uint16_t index, Port& port) {
     waiting_ports_.fetch_add(1, std::memory_order_relaxed);  // the worker looks now and then
     wake();
   } else {
-    const RxList* old = rx_list_.load(std::memory_order_relaxed);  // this thread alone writes it
-    auto* list = new RxList(*old);
-    list->push_back(index);
-    rx_list_.store(list, std::memory_order_release);  // the list is complete
-    rcu_.retire_delete(old);
+    std::vector<uint16_t> ports = rx_list_.load(std::memory_order_relaxed)->ports;
+    ports.push_back(index);
+    publish(std::move(ports));
     wake();
   }
   port_count_.fetch_add(1, std::memory_order_relaxed);
@@ -33,11 +37,9 @@ void Worker::detach(uint16_t index, Port& port) {
     epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, port.poll_fd(), nullptr);
     waiting_ports_.fetch_sub(1, std::memory_order_relaxed);
   } else {
-    const RxList* old = rx_list_.load(std::memory_order_relaxed);  // this thread alone writes it
-    auto* list = new RxList(*old);
-    std::erase(*list, index);
-    rx_list_.store(list, std::memory_order_release);  // the list is complete
-    rcu_.retire_delete(old);
+    std::vector<uint16_t> ports = rx_list_.load(std::memory_order_relaxed)->ports;
+    std::erase(ports, index);
+    publish(std::move(ports));
   }
   port_count_.fetch_sub(1, std::memory_order_relaxed);
 }
