@@ -52,9 +52,11 @@ class PollList {
  private:
   template <class Poll>
   void sweep_cold(Poll& poll) noexcept {
-    const uint32_t share = (cold_count_ + kColdSweeps - 1) / kColdSweeps;
-    for (uint32_t i = 0; i < share && cold_count_ > 0; ++i) {
-      if (next_cold_ >= cold_count_) next_cold_ = 0;
+    if (next_cold_ >= cold_count_ || share_ == 0) {
+      next_cold_ = 0;
+      share_ = (cold_count_ + kColdSweeps - 1) / kColdSweeps;
+    }
+    for (uint32_t i = 0; i < share_ && next_cold_ < cold_count_; ++i) {
       if (poll(cold_[next_cold_])) {
         warm_up(next_cold_);
       } else {
@@ -74,6 +76,7 @@ class PollList {
   uint32_t hot_count_ = 0;
   uint32_t cold_count_ = 0;
   uint32_t next_cold_ = 0;
+  uint32_t share_ = 0;  // cold ports a sweep asks in this turn
 };
 
 }  // namespace weir::dataplane
