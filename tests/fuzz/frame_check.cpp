@@ -87,7 +87,8 @@ void check_segments(const Original& original, const Bytes& packet, const std::ve
   for (const Bytes& frame : sent) {
     const Bytes segment = part(frame, kEthernet);
     const Bytes l4 = part(segment, partial.start);
-    WEIR_INVARIANT(be32(l4, 4) == be32(packet, partial.start + 4) + payload.size());
+    const size_t sequence = be32(packet, partial.start + 4) + payload.size();
+    WEIR_INVARIANT(be32(l4, 4) == static_cast<uint32_t>(sequence));
     WEIR_INVARIANT(segment.size() - header <= original.offload.segment_size);
     WEIR_INVARIANT(same_sum(be16(l4, kTcpChecksum),
                             completed(l4, kTcpChecksum, partial.value, partial.length, 6)));

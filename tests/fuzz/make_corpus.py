@@ -49,9 +49,9 @@ def udp(payload=b"0123456789", checksum=0):
     return struct.pack("!HHHH", 4000, 5000, 8 + len(payload), checksum) + payload
 
 
-def tcp(payload=b"0123456789", checksum=0, options=b""):
+def tcp(payload=b"0123456789", checksum=0, options=b"", sequence=1000):
     words = 5 + len(options) // 4
-    return struct.pack("!HHIIBBHHH", 4000, 5000, 1000, 0, words << 4, 0x19, 1000, checksum,
+    return struct.pack("!HHIIBBHHH", 4000, 5000, sequence, 0, words << 4, 0x19, 1000, checksum,
                        0) + options + payload
 
 
@@ -103,6 +103,8 @@ def pipeline():
     yield "segments6", vector(packet(
         ether(0x86DD, ip6(tcp(), following=6)), PARTIAL, 3, gso=2, mss=500, start=54, field=16,
         padding=30000))
+    yield "sequence_wraps", vector(packet(
+        ether(0x800, ip4(tcp(sequence=0xFFFFFFF0), protocol=6)), **long_tcp))
     yield "segments_kept", vector(packet(
         ether(0x800, ip4(tcp(), protocol=6)), **(long_tcp | {"flags": PARTIAL | OFFLOAD_PORT})))
     yield "body_changes", vector(packet(
