@@ -135,7 +135,7 @@ class Session {
     places.pop_back();
     for (const RingPlace& one : places) receive_.push_back({.place = one});
     send_ = {.place = send};
-    link_.emplace(std::move(mapped), places, send);
+    link_.emplace(std::move(mapped), places, std::span(&send, 1));
   }
 
   void run(Input& input) {
@@ -319,7 +319,7 @@ class Session {
 
   size_t tx(size_t count) {
     drops_.fill(Drop::count);
-    const uint16_t sent = link_->tx(std::span(pointers_).first(count), drops_.data());
+    const uint16_t sent = link_->tx(0, std::span(pointers_).first(count), drops_.data());
     size_t kept = 0;
     for (size_t i = 0; i < count; ++i) {
       const Drop drop = drops_[i];
