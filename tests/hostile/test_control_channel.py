@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from memif_client import (
-    CONNECT, DISCONNECT, INIT, MESSAGE_SIZE, add_region, init, memfd, message,
+    CONNECT, DISCONNECT, INIT, add_region, init, memfd, message,
 )
 
 _PAGE = 4096
@@ -250,5 +250,42 @@ def test_descriptors_that_nobody_takes_out(attack):
     attack.expect("down", "unexpected message of type 0")
 
 
-def test_message_size_is_the_protocols():
-    assert len(message(INIT)) == MESSAGE_SIZE
+def test_hangs_up_before_its_answers(attack):
+    """Answers to a socket without a reader: no SIGPIPE ends the process."""
+    for _ in range(30):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as one:
+            one.connect(str(attack.pod.socket_path))
+            one.send(init())
+    attack.expect("down", "client is gone")
+    attack.client().connect()
+
+
+def descriptors(pid):
+    """Number and target of each; the numbers of those that a child would inherit."""
+    targets, inherited = {}, set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        targets[fd] = os.readlink(f"/proc/{pid}/fd/{fd}")
+        flags = Path(f"/proc/{pid}/fdinfo/{fd}").read_text().split("flags:")[1].split()[0]
+        if not int(flags, 8) & os.O_CLOEXEC:
+            inherited.add(fd)
+    return targets, inherited
+
+
+def test_descriptors_are_closed_on_exec(attack):
+    """A program that the dataplane starts would inherit nothing of a pod's."""
+    pid = attack.node.pid("dataplane")
+    before, _ = descriptors(pid)
+    attack.client().connect()
+    attack.expect("up", "")
+    after, inherited = descriptors(pid)
+    new = {fd for fd, target in after.items() if before.get(fd) != target}
+    assert len(new) >= 3, "the client's socket and its two eventfds"
+    assert not {after[fd] for fd in new & inherited}
+
+
+def test_log_names_who_connected(attack):
+    """As the kernel knows it, whatever the client says of itself."""
+    attack.client().connect()
+    log = attack.node.run_dir / "dataplane.log"
+    who = f"connected, pid {os.getpid()} uid {os.getuid()} gid {os.getgid()}"
+    assert who in log.read_text()
