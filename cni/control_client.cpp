@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "cni/frame.h"
+#include "fault/fault.h"
 
 namespace weir::cni {
 namespace {
@@ -94,7 +95,9 @@ weir::Result<Reply> ControlClient::call(std::string_view method, const Json& par
       encode_frame_header(FrameKind::request, static_cast<uint32_t>(body.size()));
   std::string frame(header.begin(), header.end());
   frame += body;
+  WEIR_FAULT_ERROR("shim.connected");
   if (Status sent = send_all(frame, deadline); !sent) return sent.error();
+  WEIR_FAULT_ERROR("shim.request_sent");
   weir::Result<std::string> reply = receive_body(deadline);
   if (!reply) return reply.error();
   return read_reply(*reply);

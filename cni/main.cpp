@@ -17,6 +17,7 @@
 #include "cni/request.h"
 #include "cni/spool.h"
 #include "config/paths.h"
+#include "fault/fault.h"
 
 namespace weir::cni {
 namespace {
@@ -68,6 +69,7 @@ Answer keep_for_later(const Request& request, const std::string& network,
                       const weir::Error& cause) {
   const std::string directory = spool_dir();
   const Status kept = write_spool(directory, network, request);
+  WEIR_FAULT_POINT("shim.spooled");
   log(cause.text + (kept ? "; the DEL waits in " + directory
                          : "; the DEL is not recorded: " + kept.error().text));
   return {};
@@ -115,7 +117,9 @@ Answer handle(const Environment& environment) {
   if (!config) return failure(config.error(), version_of(request.config));
   if (auto error = check_work(environment, *config)) return failure(*error, config->version);
 
+  WEIR_FAULT_POINT("shim.checked");
   weir::Result<Reply> reply = ask(request, start + bounds.total);
+  WEIR_FAULT_POINT("shim.answered");
   if (reply) return print_reply(environment.command, *std::move(reply), config->version);
   if (environment.command == Command::del) {
     return keep_for_later(request, config->name, reply.error());
@@ -164,5 +168,7 @@ int main() {
   weir::cni::fill_standard_descriptors();
   const weir::cni::Answer answer = weir::cni::run();
   // An ADD whose result nobody got has to look failed.
-  return weir::cni::print(answer.output) ? answer.status : 1;
+  const bool printed = weir::cni::print(answer.output);
+  WEIR_FAULT_POINT("shim.printed");
+  return printed ? answer.status : 1;
 }

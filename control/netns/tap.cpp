@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "fault/fault.h"
+
 namespace weir::control {
 
 namespace {
@@ -48,8 +50,11 @@ Result<api::Fd> create_tap(const std::string& name, const std::function<Status()
     if (fd.error().code != ErrorCode::busy) return fd;
     return {ErrorCode::exists, "an interface named " + name + " is already there"};
   }
+  WEIR_FAULT_ERROR("tap.made");
   if (const Status prepared = prepare(); !prepared) return prepared.error();
+  WEIR_FAULT_ERROR("tap.prepared");
   if (ioctl(fd->get(), TUNSETPERSIST, 1) != 0) return tap_error(name, errno);
+  WEIR_FAULT_ERROR("tap.persistent");
   return fd;
 }
 

@@ -7,6 +7,7 @@
 #include "control/cni/teardown.h"
 #include "control/reconcile/desired_state.h"
 #include "control/reconcile/spool.h"
+#include "fault/fault.h"
 
 namespace weir::control {
 
@@ -44,13 +45,16 @@ Task<> remove_stale(Controller& controller, bool rebooted, const std::vector<Att
 }  // namespace
 
 Task<Status> reconcile_store(Controller& controller) {
+  WEIR_FAULT_POINT("start.opened");
   co_await drain_spool(controller);
+  WEIR_FAULT_POINT("start.drained");
   const Result<std::string> last_boot = controller.store.boot_id();
   if (!last_boot) co_return last_boot.error();
   const std::string boot = read_boot_id();
   const Result<std::vector<Attachment>> rows = controller.store.attachments();
   if (!rows) co_return rows.error();
   co_await remove_stale(controller, !last_boot->empty() && *last_boot != boot, *rows);
+  WEIR_FAULT_POINT("start.reconciled");
   co_return controller.store.set_boot_id(boot);
 }
 

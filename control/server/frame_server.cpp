@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "cni/frame.h"
+#include "fault/fault.h"
 
 namespace weir::control {
 
@@ -107,8 +108,11 @@ Task<bool> FrameServer::serve_one(Shared connection) {
   connection->timer.cancel();
   connection->in_hand = true;
   ++busy_;
+  WEIR_FAULT_POINT("server.request_read");
   const std::string response = co_await handler_(std::move(body));
+  WEIR_FAULT_POINT("server.answer_known");
   const bool written = co_await write_response(connection, response);
+  WEIR_FAULT_POINT("server.answered");
   --busy_;
   connection->in_hand = false;
   co_return written;
