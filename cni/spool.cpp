@@ -14,13 +14,14 @@
 #include "cni/fd.h"
 #include "cni/io.h"
 #include "config/paths.h"
+#include "fault/fault.h"
 
 namespace weir::cni {
 namespace {
 
 constexpr std::string_view kSuffix = ".json";
 constexpr std::string_view kTemporary = ".tmp";
-constexpr time_t kStaleSeconds = 600;
+constexpr time_t kStaleSeconds = 60;            // longer than any shim lives
 constexpr size_t kMaxEntry = size_t{32} << 20;  // an 8 MiB configuration with escapes
 constexpr std::chrono::seconds kReadBound{5};
 
@@ -56,7 +57,9 @@ weir::Result<UniqueFd> open_directory(const std::string& path) {
 weir::Result<UniqueFd> make_spool(const std::string& path) {
   const std::string parent = path.substr(0, path.find_last_of('/'));
   if (Status made = make_directory(parent, 0755); !made) return made.error();
+  WEIR_FAULT_ERROR("spool.parent_made");
   if (Status made = make_directory(path, 0700); !made) return made.error();
+  WEIR_FAULT_ERROR("spool.directory_made");
   // The new directory's own entry has to survive a power cut as well.
   weir::Result<UniqueFd> above = open_directory(parent);
   if (above) (void)fsync(above->get());
@@ -67,13 +70,16 @@ Status write_file(int directory, const std::string& name, std::string_view text)
   UniqueFd file(
       openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return errno_error("cannot create " + name, errno);
+  WEIR_FAULT_ERROR("spool.file_made");
   while (!text.empty()) {
     const ssize_t count = write(file.get(), text.data(), text.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return errno_error("cannot write " + name, errno);
     text.remove_prefix(static_cast<size_t>(count));
   }
+  WEIR_FAULT_ERROR("spool.file_written");
   if (fsync(file.get()) != 0) return errno_error("cannot write " + name + " to disk", errno);
+  WEIR_FAULT_ERROR("spool.file_durable");
   return {};
 }
 
@@ -81,6 +87,7 @@ Status publish(int directory, const std::string& temporary, const std::string& n
   if (renameat(directory, temporary.c_str(), directory, name.c_str()) != 0) {
     return errno_error("cannot rename " + temporary, errno);
   }
+  WEIR_FAULT_ERROR("spool.renamed");
   if (fsync(directory) != 0) return errno_error("cannot write the spool to disk", errno);
   return {};
 }
@@ -139,6 +146,15 @@ weir::Result<std::vector<SpoolEntry>> read_spool(const std::string& directory) {
     if (name.ends_with(kSuffix)) entries.push_back({name, read_entry(spool, name)});
   }
   return entries;
+}
+
+bool spool_is_empty(const std::string& directory) {
+  const std::unique_ptr<DIR, DirectoryCloser> listing(opendir(directory.c_str()));
+  if (!listing) return true;
+  while (const dirent* item = readdir(listing.get())) {
+    if (item->d_name[0] != '.') return false;
+  }
+  return true;
 }
 
 Status remove_spool(const std::string& directory, const std::string& file) {

@@ -26,8 +26,11 @@ Status write_spool(const std::string& directory, const std::string& network,
                    const Request& request);
 
 // Every entry, the unreadable ones with their error. A missing directory is empty.
-// Removes temporary files that a killed shim left more than ten minutes ago.
+// Removes temporary files that a killed shim left more than a minute ago.
 weir::Result<std::vector<SpoolEntry>> read_spool(const std::string& directory);
+
+// Cheap: for a look before each request. True also when it cannot be read.
+bool spool_is_empty(const std::string& directory);
 
 // Success when the file is not there.
 Status remove_spool(const std::string& directory, const std::string& file);

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <exception>
 
+#include "control/cni/teardown.h"
 #include "control/reconcile/desired_state.h"
 #include "control/reconcile/host_port.h"
 #include "control/reconcile/spool.h"
@@ -125,6 +126,7 @@ Task<> Daemon::housekeeping() {
     co_await housekeeping_->async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
     if (stopping_) break;
     co_await drain_spool(*controller_);
+    co_await finish_teardowns(*controller_);
     if (ipam_->pending_removals() == 0) continue;
     if (const Status freed = ipam_->retry(); !freed) spdlog::warn("{}", freed.error().text);
   }

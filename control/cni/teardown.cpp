@@ -3,12 +3,14 @@
 #include <spdlog/spdlog.h>
 
 #include "control/cni/pod_port.h"
+#include "fault/fault.h"
 
 namespace weir::control {
 
 namespace {
 
 Status remove_pod_link(const std::string& netns, const PodLink& link) {
+  WEIR_FAULT_ERROR("del.link_wanted");
   const Result<Namespace> space = Namespace::open(netns);
   if (!space) return {};  // the interface went with it
   return space->run([&] { return remove_link(link); });
@@ -16,8 +18,11 @@ Status remove_pod_link(const std::string& netns, const PodLink& link) {
 
 Task<> delete_port(Controller& controller, const Attachment& row) {
   const uint64_t key = row.id;
-  const Status gone = co_await controller.dataplane.call<Status>(
-      [key](api::Client& client) { return client.port_delete(key); });
+  const Status gone =
+      co_await controller.dataplane.call<Status>([key](api::Client& client) -> Status {
+        WEIR_FAULT_ERROR("del.port_wanted");
+        return client.port_delete(key);
+      });
   if (!gone) {
     spdlog::info("port {} of {} goes with the next replay: {}", key, row.container_id,
                  gone.error().text);
@@ -27,22 +32,42 @@ Task<> delete_port(Controller& controller, const Attachment& row) {
 }  // namespace
 
 Task<> teardown(Controller& controller, Attachment row) {
+  WEIR_FAULT_POINT("del.wanted");
   const Status marked = controller.store.set_attachment_state(row.id, AttachmentState::deleting);
   if (!marked)
     spdlog::warn("cannot mark {} as deleting: {}", row.container_id, marked.error().text);
+  WEIR_FAULT_POINT("del.marked");
   controller.live.erase(row.id);
   co_await delete_port(controller, row);
+  WEIR_FAULT_POINT("del.port_deleted");
   if (row.kind == api::PortKind::kernel && !row.netns.empty()) {
     const PodLink link = pod_link(row);
     const std::string netns = row.netns;
     const Status removed =
         co_await controller.pool.run([&netns, &link] { return remove_pod_link(netns, link); });
-    if (!removed) spdlog::warn("{} in {} stays: {}", row.ifname, netns, removed.error().text);
+    if (!removed) {
+      spdlog::warn("{} in {} is removed later: {}", row.ifname, netns, removed.error().text);
+      co_return;
+    }
   }
+  WEIR_FAULT_POINT("del.link_removed");
   const Status released = controller.ipam.remove(row.id);
   if (!released) {
     spdlog::warn("the addresses of {} are freed later: {}", row.container_id,
                  released.error().text);
+  }
+  WEIR_FAULT_POINT("del.released");
+}
+
+Task<> finish_teardowns(Controller& controller) {
+  const Result<std::vector<Attachment>> rows = controller.store.attachments();
+  if (!rows) co_return;  // the next request says why
+  for (const Attachment& row : *rows) {
+    if (row.state != AttachmentState::deleting) continue;
+    const auto lock =
+        co_await controller.locks.lock(lock_name(row.network, row.container_id, row.ifname));
+    const Result<std::optional<Attachment>> now = controller.store.find_attachment(row.id);
+    if (now && *now) co_await teardown(controller, **now);
   }
 }
 

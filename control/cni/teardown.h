@@ -7,9 +7,14 @@
 namespace weir::control {
 
 // Whatever is missing already, or cannot be reached now, is passed over: the dataplane
-// sweeps a port at its next replay, an interface goes with its namespace, and IPAM keeps
-// what the disk refused. The caller holds the attachment's lock.
+// sweeps a port at its next replay, and IPAM keeps what the disk refused. Only an
+// interface that cannot be removed keeps its row (deleting) and with it its addresses,
+// so that no second pod gets them: finish_teardowns() tries again. The caller holds the
+// attachment's lock.
 Task<> teardown(Controller& controller, Attachment row);
+
+// What earlier teardowns had to leave.
+Task<> finish_teardowns(Controller& controller);
 
 // The name of an attachment's lock.
 std::string lock_name(const std::string& network, const std::string& container_id,
