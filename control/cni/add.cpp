@@ -1,6 +1,9 @@
 #include "control/cni/add.h"
 
 #include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 #include "control/cni/add_plan.h"
 #include "control/cni/cni_error.h"
@@ -8,6 +11,7 @@
 #include "control/cni/pod_result.h"
 #include "control/cni/teardown.h"
 #include "control/reconcile/spool.h"
+#include "fault/fault.h"
 
 namespace weir::control {
 
@@ -24,7 +28,7 @@ class Addition {
   Addition(Controller& controller, AddPlan plan)
       : controller_(controller), plan_(std::move(plan)), row_(plan_.row) {}
 
-  // Intent and lease become durable together, before anything else is touched.
+  // Intent and lease are stored together, before anything else is touched.
   Failure reserve();
   Task<Failure> attach();
   Failure finish();
@@ -34,10 +38,11 @@ class Addition {
 
  private:
   Status store_row();
+  Status store_result();
   Status set_own_mac();
+  Result<api::Fd> make_link() const;
   Task<Failure> make_interface();
   Task<Failure> set_port();
-  Task<Failure> configure_interface();
   bool is_kernel() const noexcept { return row_.kind == api::PortKind::kernel; }
 
   Controller& controller_;
@@ -58,16 +63,19 @@ Status Addition::set_own_mac() {
 }
 
 Status Addition::store_row() {
-  Result<Transaction> transaction = controller_.store.begin();
+  WEIR_FAULT_ERROR("add.wanted");
+  Result<Transaction> transaction = controller_.store.begin(Durability::process);
   if (!transaction) return transaction.error();
   const Result<uint64_t> id = controller_.store.add_attachment(row_);
   if (!id) return id.error();
   row_.id = *id;
+  WEIR_FAULT_ERROR("add.row_written");
   if (const Status set = set_own_mac(); !set) return set;
   Result<std::vector<Lease>> leases =
       controller_.ipam.allocate(row_.id, row_.network, plan_.ranges, plan_.requested);
   if (!leases) return leases.error();
   leases_ = *std::move(leases);
+  WEIR_FAULT_ERROR("add.lease_written");
   return transaction->commit();
 }
 
@@ -85,16 +93,25 @@ Failure Addition::reserve() {
   return std::nullopt;
 }
 
+// Runs in the pod's namespace.
+Result<api::Fd> Addition::make_link() const {
+  WEIR_FAULT_ERROR("add.reserved");
+  if (const Status up = loopback_up(); !up) return up.error();
+  WEIR_FAULT_ERROR("add.loopback_up");
+  if (!is_kernel()) return api::Fd();
+  Result<api::Fd> tap = create_link(link_);
+  if (!tap) return tap;
+  WEIR_FAULT_ERROR("add.link_made");
+  if (const Status done = configure_new_link(link_); !done) return done.error();
+  WEIR_FAULT_ERROR("add.link_configured");
+  return tap;
+}
+
+// One visit to the namespace: each costs a thread and four changes of context.
 Task<Failure> Addition::make_interface() {
   const Result<Namespace> space = Namespace::open(row_.netns);
-  if (!space) {
-    co_return cni::Error{cni::Code::invalid_netns, space.error().text, ""};
-  }
-  const bool kernel = is_kernel();
-  const auto make = [&, kernel]() -> Result<api::Fd> {
-    if (const Status up = loopback_up(); !up) return up.error();
-    return kernel ? create_link(link_) : Result<api::Fd>(api::Fd());
-  };
+  if (!space) co_return cni::Error{cni::Code::invalid_netns, space.error().text, ""};
+  const auto make = [this] { return make_link(); };
   const auto work = [&] { return space->run_for<api::Fd>(make); };
   Result<api::Fd> tap = co_await controller_.pool.run(work);
   if (!tap) co_return cni_error(tap.error(), "cannot make " + row_.ifname + " in " + row_.netns);
@@ -103,7 +120,12 @@ Task<Failure> Addition::make_interface() {
 }
 
 Task<Failure> Addition::set_port() {
-  const auto ask = [this](api::Client& client) { return client.port_set(port_, tap_.get()); };
+  const auto ask = [this](api::Client& client) -> Result<api::PortState> {
+    WEIR_FAULT_ERROR("add.port_wanted");
+    Result<api::PortState> state = client.port_set(port_, tap_.get());
+    WEIR_FAULT_ERROR("add.port_set");
+    return state;
+  };
   const auto set = co_await controller_.dataplane.call<Result<api::PortState>>(ask);
   if (!set) co_return cni_error(set.error(), "weir-dataplane did not take the port");
   controller_.live.insert(row_.id);
@@ -111,28 +133,41 @@ Task<Failure> Addition::set_port() {
   co_return std::nullopt;
 }
 
-Task<Failure> Addition::configure_interface() {
-  const Result<Namespace> space = Namespace::open(row_.netns);
-  if (!space) co_return cni::Error{cni::Code::invalid_netns, space.error().text, ""};
-  const auto work = [&] { return space->run([&] { return configure_link(link_); }); };
-  const Status done = co_await controller_.pool.run(work);
-  if (!done)
-    co_return cni_error(done.error(), "cannot configure " + row_.ifname + " in " + row_.netns);
-  co_return std::nullopt;
+Status write_out(int log) {
+  WEIR_FAULT_ERROR("add.stored");
+  if (fdatasync(log) == 0) return {};
+  return errno_error("cannot write the store to disk: check the disk and its free space", errno);
 }
 
+// Nothing that is made here outlives a power cut, so the disk may lag behind until the
+// answer: its millisecond passes beside the work.
 Task<Failure> Addition::attach() {
+  const int log = controller_.store.log_fd();
+  const auto write = [log] { return write_out(log); };
+  const auto written = controller_.pool.start(write);
   Failure failure = co_await make_interface();
   if (!failure) failure = co_await set_port();
-  if (!failure && is_kernel()) failure = co_await configure_interface();
+  const Status durable = co_await written.get();
+  if (!failure && !durable) failure = cni_error(durable.error());
   co_return failure;
+}
+
+Status Addition::store_result() {
+  WEIR_FAULT_ERROR("add.result_known");
+  // Intent and lease are on disk; after a power cut this attachment is gone all the same.
+  Result<Transaction> transaction = controller_.store.begin(Durability::process);
+  if (!transaction) return transaction.error();
+  if (const Status set = controller_.store.update_attachment(row_); !set) return set;
+  if (const Status stored = transaction->commit(); !stored) return stored;
+  WEIR_FAULT_ERROR("add.ready");
+  return {};
 }
 
 Failure Addition::finish() {
   result_ = make_result(plan_, row_, leases_, routes_, port_);
   row_.state = AttachmentState::ready;
   row_.result = cni::render(result_, cni::kNewestVersion).dump();
-  const Status stored = controller_.store.update_attachment(row_);
+  const Status stored = store_result();
   if (!stored) return cni_error(stored.error());
   controller_.live.erase(row_.id);
   return std::nullopt;

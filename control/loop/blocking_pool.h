@@ -19,12 +19,18 @@ class BlockingPool {
     pool_.join();
   }
 
-  // Runs `work` on one of the threads; the coroutine goes on with its result on the loop.
-  // Everything `work` touches must stay valid until then.
+  // Has one of the threads run `work`; a coroutine gets the result on the loop. Everything
+  // that `work` touches must stay valid until then.
   template <class Work>
-  Task<std::invoke_result_t<Work>> run(Work work) {
+  Future<std::invoke_result_t<Work>> start(Work work) {
     const Future<std::invoke_result_t<Work>> future(loop_);
     asio::post(pool_, [future, work = std::move(work)]() mutable { future.deliver(work()); });
+    return future;
+  }
+
+  template <class Work>
+  Task<std::invoke_result_t<Work>> run(Work work) {
+    const auto future = start(std::move(work));
     co_return co_await future.get();
   }
 

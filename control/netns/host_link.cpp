@@ -85,7 +85,7 @@ Status remove_orphaned_link(const std::string& ifname) {
   const Result<std::optional<Link>> found = netlink->find_link(ifname);
   if (!found) return found.error();
   if (!*found || !is_weir_link(**found)) return {};
-  return netlink->delete_link((*found)->index);
+  return Netlink::delete_link((*found)->index);
 }
 
 Result<api::Fd> ensure_host_link(const HostLink& host) {

@@ -63,34 +63,25 @@ Status Netlink::change_link(int link, const char* what, Change change) {
   return netlink_status(what, rtnl_link_change(socket_.get(), original.get(), wanted.get(), 0));
 }
 
-Status Netlink::set_mac(int link, const MacAddress& mac) {
-  const OwnedAddress address = to_netlink(mac);
-  return change_link(link, "cannot set the MAC address of the interface",
-                     [&](rtnl_link* wanted) { rtnl_link_set_addr(wanted, address.get()); });
-}
-
 Status Netlink::set_mtu(int link, uint32_t mtu) {
   return change_link(link, "cannot set the MTU of the interface",
                      [&](rtnl_link* wanted) { rtnl_link_set_mtu(wanted, mtu); });
 }
 
-Status Netlink::set_alias(int link, const std::string& alias) {
-  return change_link(link, "cannot set the alias of the interface",
-                     [&](rtnl_link* wanted) { rtnl_link_set_ifalias(wanted, alias.c_str()); });
+Status Netlink::set_identity(int link, const std::string& alias, const MacAddress& mac,
+                             uint32_t mtu) {
+  const OwnedAddress address = to_netlink(mac);
+  return change_link(link, "cannot set alias, MAC address and MTU of the interface",
+                     [&](rtnl_link* wanted) {
+                       rtnl_link_set_ifalias(wanted, alias.c_str());
+                       rtnl_link_set_addr(wanted, address.get());
+                       rtnl_link_set_mtu(wanted, mtu);
+                     });
 }
 
 Status Netlink::set_up(int link) {
   return change_link(link, "cannot bring the interface up",
                      [](rtnl_link* wanted) { rtnl_link_set_flags(wanted, IFF_UP); });
-}
-
-Status Netlink::delete_link(int link) {
-  const OwnedLink object(rtnl_link_alloc());
-  if (!object) return {ErrorCode::no_memory, "cannot delete the interface"};
-  rtnl_link_set_ifindex(object.get(), link);
-  const int code = rtnl_link_delete(socket_.get(), object.get());
-  if (code == -NLE_NODEV || code == -NLE_OBJ_NOTFOUND) return {};
-  return netlink_status("cannot delete the interface", code);
 }
 
 }  // namespace weir::control

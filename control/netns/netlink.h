@@ -51,12 +51,13 @@ class Netlink {
 
   // nullopt when there is no such link.
   Result<std::optional<Link>> find_link(const std::string& name);
-  Status set_mac(int link, const MacAddress& mac);
   Status set_mtu(int link, uint32_t mtu);
-  Status set_alias(int link, const std::string& alias);
+  // All three in one request.
+  Status set_identity(int link, const std::string& alias, const MacAddress& mac, uint32_t mtu);
   Status set_up(int link);
-  // A link that is gone is success.
-  Status delete_link(int link);
+  // A link that is gone is success. Returns when the namespace has lost the link; the
+  // kernel frees it some milliseconds later.
+  static Status delete_link(int link);
 
   // An address that is there already is success. IPv6 addresses are usable at once:
   // their uniqueness is the lease's, not duplicate address detection's.

@@ -8,6 +8,7 @@
 
 #include "control/netns/sysctl.h"
 #include "control/netns/tap.h"
+#include "fault/fault.h"
 
 namespace weir::control {
 
@@ -30,9 +31,7 @@ Status prepare(const PodLink& link) {
   Result<Netlink> netlink = Netlink::open();
   if (!netlink) return netlink.error();
   const auto index = static_cast<int>(if_nametoindex(link.ifname.c_str()));
-  if (const Status set = netlink->set_alias(index, link_alias(link.key)); !set) return set;
-  if (const Status set = netlink->set_mac(index, link.mac); !set) return set;
-  return netlink->set_mtu(index, link.mtu);
+  return netlink->set_identity(index, link_alias(link.key), link.mac, link.mtu);
 }
 
 bool has_ip6(const PodLink& link) {
@@ -43,9 +42,11 @@ bool has_ip6(const PodLink& link) {
 // neither ARP nor neighbour solicitations for it.
 Status add_gateway(Netlink& netlink, int index, const IpAddress& gateway) {
   if (gateway.is_none()) return {};
+  WEIR_FAULT_ERROR("link.gateway_wanted");
   const Status routed =
       netlink.add_route({.prefix = make_prefix(gateway, gateway.bits()), .link = index});
   if (!routed && routed.error().code != ErrorCode::exists) return routed;
+  WEIR_FAULT_ERROR("link.gateway_routed");
   return netlink.set_neighbour(index, gateway, kGatewayMac);
 }
 
@@ -60,6 +61,7 @@ Status add_pod_route(Netlink& netlink, int index, const PodLink& link, const Pod
   if (wanted.gateway.is_none()) {
     wanted.gateway = route.prefix.address.is_ip4() ? link.gateway4 : link.gateway6;
   }
+  WEIR_FAULT_ERROR("link.route_wanted");
   const Status added = netlink.add_route(wanted);
   return added || added.error().code == ErrorCode::exists ? Status{} : added;
 }
@@ -74,6 +76,17 @@ Status set_up(Netlink& netlink, int index, const PodLink& link) {
       return added;
   }
   return netlink.set_up(index);
+}
+
+Status configure(Netlink& netlink, int index, const PodLink& link) {
+  if (const Status up = set_up(netlink, index, link); !up) return up;
+  for (const IpAddress& gateway : {link.gateway4, link.gateway6}) {
+    if (const Status added = add_gateway(netlink, index, gateway); !added) return added;
+  }
+  for (const PodRoute& route : link.routes) {
+    if (const Status added = add_pod_route(netlink, index, link, route); !added) return added;
+  }
+  return {};
 }
 
 }  // namespace
@@ -98,15 +111,13 @@ Status configure_link(const PodLink& link) {
   const Result<std::optional<Link>> found = find_own(*netlink, link);
   if (!found) return found.error();
   if (!*found) return {ErrorCode::not_found, "the interface " + link.ifname + " is gone"};
-  const int index = (*found)->index;
-  if (const Status up = set_up(*netlink, index, link); !up) return up;
-  for (const IpAddress& gateway : {link.gateway4, link.gateway6}) {
-    if (const Status added = add_gateway(*netlink, index, gateway); !added) return added;
-  }
-  for (const PodRoute& route : link.routes) {
-    if (const Status added = add_pod_route(*netlink, index, link, route); !added) return added;
-  }
-  return {};
+  return configure(*netlink, (*found)->index, link);
+}
+
+Status configure_new_link(const PodLink& link) {
+  Result<Netlink> netlink = Netlink::open();
+  if (!netlink) return netlink.error();
+  return configure(*netlink, static_cast<int>(if_nametoindex(link.ifname.c_str())), link);
 }
 
 Result<bool> link_exists(const PodLink& link) {
@@ -129,16 +140,14 @@ Status remove_link(const PodLink& link) {
   if (!netlink) return netlink.error();
   const Result<std::optional<Link>> found = find_own(*netlink, link);
   if (!found) return found.error();
-  return *found ? netlink->delete_link((*found)->index) : Status{};
+  return *found ? Netlink::delete_link((*found)->index) : Status{};
 }
 
 Status loopback_up() {
   Result<Netlink> netlink = Netlink::open();
   if (!netlink) return netlink.error();
-  const Result<std::optional<Link>> found = netlink->find_link("lo");
-  if (!found) return found.error();
-  // A namespace always has one; were it renamed there is nothing to bring up.
-  return *found && !(*found)->up ? netlink->set_up((*found)->index) : Status{};
+  constexpr int kLoopback = 1;  // the first interface of every namespace
+  return netlink->set_up(kLoopback);
 }
 
 }  // namespace weir::control

@@ -45,6 +45,8 @@ bool is_weir_link(const Link& link);
 Result<api::Fd> create_link(const PodLink& link);
 // Addresses, up, gateways, routes. May be repeated.
 Status configure_link(const PodLink& link);
+// The same for one that create_link() has just made, without looking at what is there.
+Status configure_new_link(const PodLink& link);
 // Opens the tap again after one of the daemons restarted. not_found when the interface
 // is gone or is not the port's; busy while another process has it.
 Result<api::Fd> attach_link(const PodLink& link);

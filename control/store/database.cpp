@@ -140,19 +140,36 @@ void Database::bind(sqlite3_stmt* statement, int index, std::nullptr_t) noexcept
 int64_t Database::last_insert_id() const noexcept { return sqlite3_last_insert_rowid(handle_); }
 int Database::changes() const noexcept { return sqlite3_changes(handle_); }
 
-Status Database::begin() {
+Status Database::begin_outermost(Durability durability) {
+  if (durability == Durability::process) {
+    // In WAL mode this leaves out the flush at a commit and nothing else.
+    if (Status status = execute("PRAGMA synchronous = NORMAL"); !status) return status;
+    durability_ = durability;
+  }
   // IMMEDIATE: a full or read-only disk shows here rather than half way through.
-  Status status = depth_ == 0 ? run("BEGIN IMMEDIATE") : run("SAVEPOINT nested");
+  Status status = run("BEGIN IMMEDIATE");
+  if (!status) end_outermost();
+  return status;
+}
+
+void Database::end_outermost() noexcept {
+  if (durability_ == Durability::power_cut) return;
+  const Status status = execute("PRAGMA synchronous = FULL");
+  if (status) durability_ = Durability::power_cut;
+}
+
+Status Database::begin(Durability durability) {
+  Status status = depth_ == 0 ? begin_outermost(durability) : run("SAVEPOINT nested");
   if (status) ++depth_;
   return status;
 }
 
 Status Database::commit() {
   Status status = depth_ == 1 ? run("COMMIT") : run("RELEASE nested");
-  if (status) {
-    --depth_;
-  } else {
+  if (!status) {
     rollback();
+  } else if (--depth_ == 0) {
+    end_outermost();
   }
   return status;
 }
@@ -160,6 +177,11 @@ Status Database::commit() {
 void Database::rollback() noexcept {
   ++rollbacks_;
   --depth_;
+  undo();
+  if (depth_ == 0) end_outermost();
+}
+
+void Database::undo() noexcept {
   // A failed write may have ended the whole transaction already; nothing is left to undo then.
   if (sqlite3_get_autocommit(handle_) != 0) return;
   Status status = depth_ == 0 ? run("ROLLBACK") : run("ROLLBACK TO nested");
@@ -188,8 +210,8 @@ Error Database::mark_damaged(const std::string& what) {
           "the store is damaged (" + what + "); restart weir-control, which rebuilds it"};
 }
 
-Result<Transaction> Transaction::begin(Database& database) {
-  if (Status status = database.begin(); !status) return status.error();
+Result<Transaction> Transaction::begin(Database& database, Durability durability) {
+  if (Status status = database.begin(durability); !status) return status.error();
   return Transaction(database);
 }
 

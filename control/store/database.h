@@ -21,6 +21,13 @@ struct sqlite3_stmt;
 namespace weir::control {
 
 class Database;
+
+// What a commit survives once it has returned success.
+enum class Durability : uint8_t {
+  process,    // the death of this process; a power cut may undo it, never halve it
+  power_cut,  // costs a write to the disk
+};
+
 using Blob = std::span<const uint8_t>;
 
 // A running query. It ends, and its statement goes back to the cache, with this object.
@@ -81,7 +88,8 @@ class Database {
   int changes() const noexcept;  // rows of the last run()
 
   // Nestable: an inner transaction is a savepoint. end() of the innermost comes first.
-  Status begin();
+  // The outermost one's durability counts.
+  Status begin(Durability durability = Durability::power_cut);
   Status commit();
   void rollback() noexcept;
   bool in_transaction() const noexcept { return depth_ > 0; }
@@ -99,6 +107,9 @@ class Database {
  private:
   Database() = default;
   Result<sqlite3_stmt*> prepare(const char* sql);
+  Status begin_outermost(Durability durability);
+  void end_outermost() noexcept;
+  void undo() noexcept;
   static void bind(sqlite3_stmt* statement, int index, int64_t value) noexcept;
   static void bind(sqlite3_stmt* statement, int index, std::string_view text) noexcept;
   static void bind(sqlite3_stmt* statement, int index, Blob blob) noexcept;
@@ -107,6 +118,7 @@ class Database {
   sqlite3* handle_ = nullptr;
   std::unordered_map<const char*, sqlite3_stmt*> statements_;
   int depth_ = 0;
+  Durability durability_ = Durability::power_cut;  // of the open transaction
   uint64_t rollbacks_ = 0;
   std::string damage_;
 };
@@ -114,12 +126,12 @@ class Database {
 // Rolls back unless committed. The Database outlives it.
 class Transaction {
  public:
-  static Result<Transaction> begin(Database& database);
+  static Result<Transaction> begin(Database& database,
+                                   Durability durability = Durability::power_cut);
   ~Transaction();
   Transaction(Transaction&& other) noexcept;
   Transaction& operator=(Transaction&&) = delete;
 
-  // An outermost commit is on disk when it returns success.
   Status commit();
 
  private:

@@ -119,6 +119,12 @@ Result<std::string> quarantine(const std::string& path) {
 
 }  // namespace
 
+// SQLite makes the file with the first access and keeps it until the database is closed.
+Status Store::open_log() {
+  log_.reset(::open((path_ + "-wal").c_str(), O_RDONLY | O_CLOEXEC));
+  return log_ ? Status() : Status(errno_error("cannot open " + path_ + "-wal", errno));
+}
+
 Result<std::unique_ptr<Store>> Store::open_file(const std::string& path,
                                                 const std::string& quarantined,
                                                 std::string& damage) {
@@ -128,6 +134,7 @@ Result<std::unique_ptr<Store>> Store::open_file(const std::string& path,
   Status status = set_up(*store->database_);
   if (status) status = store->read_all();
   if (status) status = store->prepare(quarantined);
+  if (status) status = store->open_log();
   if (status) return store;
   damage = store->database_->damage();
   return status.error();

@@ -77,7 +77,9 @@ Store::Store(std::string path, std::unique_ptr<Database> database)
     : path_(std::move(path)), database_(std::move(database)) {}
 Store::~Store() = default;
 
-Result<Transaction> Store::begin() { return Transaction::begin(*database_); }
+Result<Transaction> Store::begin(Durability durability) {
+  return Transaction::begin(*database_, durability);
+}
 bool Store::in_transaction() const noexcept { return database_->in_transaction(); }
 uint64_t Store::rollbacks() const noexcept { return database_->rollbacks(); }
 
@@ -111,9 +113,12 @@ Status Store::update_attachment(const Attachment& a) {
 }
 
 Status Store::set_attachment_state(uint64_t id, AttachmentState state) {
+  auto transaction = begin(Durability::process);
+  if (!transaction) return transaction.error();
   Status status = database_->run("UPDATE attachments SET state = ?2 WHERE id = ?1",
                                  static_cast<int64_t>(id), static_cast<int64_t>(state));
-  if (!status || database_->changes() > 0) return status;
+  if (!status) return status;
+  if (database_->changes() > 0) return transaction->commit();
   return Status(ErrorCode::not_found, "there is no attachment " + std::to_string(id));
 }
 

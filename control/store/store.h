@@ -1,8 +1,10 @@
 // What weir-control must not forget: attachments, leases, the operator's routes.
 //
 // Durability: when a command returns success outside a transaction, or a Transaction
-// commits, the change survives a power cut (WAL, synchronous=FULL). A process that is
-// killed leaves each transaction whole or absent.
+// commits, the change survives a power cut (WAL, synchronous=FULL), unless the
+// transaction was begun for less: what a reboot makes void anyway, as the state of an
+// attachment, need not wait for the disk. A process that is killed leaves each
+// transaction whole or absent.
 // Thread safety: none; the control thread owns it. One process at a time: a second
 // one gets `busy`.
 // Errors: one sentence with the remedy. `exists`: a unique key is taken. `io`,
@@ -16,6 +18,7 @@
 #include <vector>
 
 #include "control/store/database.h"
+#include "dataplane/api/codec.h"
 #include "dataplane/api/error.h"
 #include "dataplane/api/net.h"
 #include "dataplane/api/protocol.h"
@@ -99,8 +102,11 @@ class Store {
   const std::string& path() const noexcept { return path_; }
 
   // Groups commands: all of them, or none when it is destroyed uncommitted. Nestable.
-  Result<Transaction> begin();
+  Result<Transaction> begin(Durability durability = Durability::power_cut);
   bool in_transaction() const noexcept;
+  // For a thread that writes out, with fdatasync(), what transactions of less durability
+  // have committed: it survives a power cut then. The number stays good as long as this.
+  int log_fd() const noexcept { return log_.get(); }
   // For caches over the tables: they are stale when this number has changed.
   uint64_t rollbacks() const noexcept;
 
@@ -109,6 +115,7 @@ class Store {
   Result<uint64_t> add_attachment(const Attachment& attachment);
   // By id; all fields but id and created. `not_found` when it is not there.
   Status update_attachment(const Attachment& attachment);
+  // Survives this process, not a power cut, which ends every attachment.
   Status set_attachment_state(uint64_t id, AttachmentState state);
   // Unknown is success. Fails with `exists` while the attachment holds a lease.
   Status delete_attachment(uint64_t id);
@@ -155,6 +162,7 @@ class Store {
                                                   std::string& damage);
   Result<std::string> meta(const std::string& key);  // empty: not set
   Status set_meta(const std::string& key, const std::string& value);
+  Status open_log();
   // Fills in what a new store needs; `quarantined` names the damaged file it replaces.
   Status prepare(const std::string& quarantined);
   // Decodes every row once: a row that cannot be read is damage too.
@@ -163,6 +171,7 @@ class Store {
   std::string path_;
   std::string quarantined_;
   std::unique_ptr<Database> database_;
+  api::Fd log_;  // SQLite's write-ahead log
 };
 
 }  // namespace weir::control

@@ -161,7 +161,7 @@ TEST_F(DaemonRestartTest, HandsOverAHostInterfaceThatWasMadeAnew) {
   node_.kill();
   const Status removed = node_.netns().run([&]() -> Status {
     Result<Netlink> netlink = Netlink::open();
-    return netlink->delete_link((*netlink->find_link("weir0"))->index);
+    return Netlink::delete_link((*netlink->find_link("weir0"))->index);
   });
   ASSERT_TRUE(removed);
   node_.start();

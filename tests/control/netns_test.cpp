@@ -206,14 +206,17 @@ TEST_F(NetnsTest, TheHostLinkTakesNobodysPlace) {
 
 TEST_F(NetnsTest, AnOrphanedHostLinkGoesAndAStrangersStays) {
   const Status done = space_.run([&]() -> Status {
-    const Result<api::Fd> orphan = create_link(pod_link(9));
+    const PodLink link = pod_link(9);
+    const Result<api::Fd> orphan = create_link(link);
     if (!orphan) return orphan.error();
     Result<Netlink> netlink = Netlink::open();
     const int index = (*netlink->find_link("eth0"))->index;
-    if (const Status set = netlink->set_alias(index, "a stranger's"); !set) return set;
+    if (const Status set = netlink->set_identity(index, "a stranger's", link.mac, 1500); !set)
+      return set;
     if (const Status left = remove_orphaned_link("eth0"); !left) return left;
     EXPECT_TRUE(netlink->find_link("eth0")->has_value());
-    if (const Status set = netlink->set_alias(index, link_alias(9)); !set) return set;
+    if (const Status set = netlink->set_identity(index, link_alias(9), link.mac, 1500); !set)
+      return set;
     if (const Status removed = remove_orphaned_link("eth0"); !removed) return removed;
     EXPECT_FALSE(netlink->find_link("eth0")->has_value());
     return remove_orphaned_link("eth0");
