@@ -49,13 +49,17 @@ class Node:
         self.run_dir = self.home / "run"
         self.state_dir = self.home / "state"
         self.config_file = self.home / "weir.json"
-        self.build = Path(build or os.environ.get("WEIR_BUILD_DIR") or TREE / "build")
+        self.build = Path(build or self.build_dir())
         self.wrapper = list(wrapper)
         self.netns = netns or Netns("node")
         self.own_netns = netns is None
         self.write_config(config or node_config())
         if self.own_netns:
             self.netns.run("ip", "link", "set", "lo", "up")
+
+    @staticmethod
+    def build_dir():
+        return Path(os.environ.get("WEIR_BUILD_DIR") or TREE / "build")
 
     def write_config(self, config):
         text = config if isinstance(config, str) else json.dumps(config, indent=2)

@@ -40,6 +40,10 @@ class Pod:
                 self.mac = interface.get("mac")  # none in IP mode
         return self
 
+    def config_text(self):
+        """The plugin's stdin."""
+        return json.dumps(self.conf)
+
     def call(self, command, netns):
         return self.node.cni(command, self.container, netns, self.ifname, self.conf, self.args)
 
