@@ -13,7 +13,7 @@ constexpr int64_t kApplicationId = 0x77656972;  // "weir"
 //
 // attachments.id is the dataplane's port key: AUTOINCREMENT, so it is never used again.
 // leases.attachment is NULL while a released address rests.
-constexpr std::array<const char*, 1> kMigrations{R"sql(
+constexpr std::array<const char*, 2> kMigrations{R"sql(
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY NOT NULL,
   value TEXT NOT NULL
@@ -66,6 +66,9 @@ CREATE TABLE routes (
   gateway  BLOB NOT NULL,
   created  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+)sql",
+                                                 R"sql(
+ALTER TABLE attachments ADD COLUMN environment TEXT NOT NULL DEFAULT '';
 )sql"};
 
 Result<int64_t> pragma(Database& database, const char* sql) {

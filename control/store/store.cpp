@@ -16,7 +16,7 @@ constexpr char kQuarantined[] = "quarantined";
 
 #define WEIR_ATTACHMENT_COLUMNS                                                                \
   "id, network, container_id, ifname, netns, port_kind, mac, mtu, config, args, cni_version, " \
-  "result, pod_name, pod_namespace, state, created"
+  "result, pod_name, pod_namespace, state, created, environment"
 
 Result<Attachment> read_attachment(const Query& row) {
   Attachment a;
@@ -36,6 +36,7 @@ Result<Attachment> read_attachment(const Query& row) {
   a.pod_namespace = row.text(13);
   a.state = static_cast<AttachmentState>(row.integer(14));
   a.created = row.integer(15);
+  a.environment = row.text(16);
   const bool state_known = row.integer(14) >= 1 && row.integer(14) <= 3;
   const bool kind_known = row.integer(5) >= 1 && row.integer(5) <= 5;
   if (a.id == 0 || !mac_read || !state_known || !kind_known) {
@@ -88,10 +89,11 @@ Result<uint64_t> Store::add_attachment(const Attachment& a) {
   // A NULL id makes SQLite choose the next one.
   Status status = database_->run(
       "INSERT INTO attachments (" WEIR_ATTACHMENT_COLUMNS
-      ") VALUES (nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+      ") VALUES (nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
+      "?17)",
       static_cast<int64_t>(a.id), a.network, a.container_id, a.ifname, a.netns,
       static_cast<int64_t>(a.kind), blob_of(a.mac), int64_t{a.mtu}, a.config, a.args, a.cni_version,
-      a.result, a.pod_name, a.pod_namespace, static_cast<int64_t>(a.state), created);
+      a.result, a.pod_name, a.pod_namespace, static_cast<int64_t>(a.state), created, a.environment);
   if (status) return static_cast<uint64_t>(database_->last_insert_id());
   if (status.error().code != ErrorCode::exists) return status.error();
   return Error{ErrorCode::exists,
@@ -104,10 +106,10 @@ Status Store::update_attachment(const Attachment& a) {
       "= ?6, "
       "mac = ?7, mtu = ?8, config = ?9, args = ?10, cni_version = ?11, result = ?12, pod_name = "
       "?13, "
-      "pod_namespace = ?14, state = ?15 WHERE id = ?1",
+      "pod_namespace = ?14, state = ?15, environment = ?16 WHERE id = ?1",
       static_cast<int64_t>(a.id), a.network, a.container_id, a.ifname, a.netns,
       static_cast<int64_t>(a.kind), blob_of(a.mac), int64_t{a.mtu}, a.config, a.args, a.cni_version,
-      a.result, a.pod_name, a.pod_namespace, static_cast<int64_t>(a.state));
+      a.result, a.pod_name, a.pod_namespace, static_cast<int64_t>(a.state), a.environment);
   if (!status || database_->changes() > 0) return status;
   return Status(ErrorCode::not_found, "there is no attachment " + attachment_name(a));
 }

@@ -53,6 +53,8 @@ struct Attachment {
   std::string pod_namespace;
   AttachmentState state = AttachmentState::adding;
   UnixMillis created = 0;
+  // The plugin's environment, a JSON list of NAME=value, for a delegated IPAM's DEL; else empty.
+  std::string environment;
 };
 
 enum class LeaseSource : uint8_t {

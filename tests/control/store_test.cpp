@@ -60,7 +60,8 @@ class StoreTest : public testing::Test {
             .result = "{}",
             .pod_name = "web",
             .pod_namespace = "shop",
-            .state = AttachmentState::ready};
+            .state = AttachmentState::ready,
+            .environment = "[\"CNI_PATH=/opt/cni/bin\"]"};
   }
 
   ScratchDirectory scratch_;
@@ -85,6 +86,7 @@ TEST_F(StoreTest, KeepsAttachmentsOverARestart) {
   EXPECT_EQ(a.args + a.cni_version + a.result, b.args + b.cni_version + b.result);
   EXPECT_EQ(a.pod_namespace + a.pod_name, "shopweb");
   EXPECT_EQ(a.state, AttachmentState::ready);
+  EXPECT_EQ(a.environment, b.environment);
   EXPECT_GT(a.created, 0);
   EXPECT_FALSE(store_->recovered());
   EXPECT_FALSE(*store_->find_attachment("net", "abc", "eth1"));
@@ -353,9 +355,22 @@ TEST_F(StoreTest, AStoreOfANewerWeirIsLeftAlone) {
   ASSERT_FALSE(store);
   EXPECT_EQ(store.error().code, ErrorCode::version);
   EXPECT_THAT(store.error().text, HasSubstr("schema 999"));
-  tamper("PRAGMA user_version = 1");
+  tamper(("PRAGMA user_version = " + std::to_string(schema_version())).c_str());
   open();
   EXPECT_FALSE(store_->recovered());
+}
+
+TEST_F(StoreTest, AStoreOfAnOlderWeirIsBroughtUpToDate) {
+  open();
+  ASSERT_TRUE(store_->add_attachment(full_attachment()));
+  tamper("ALTER TABLE attachments DROP COLUMN environment; PRAGMA user_version = 1");
+  open();
+  EXPECT_FALSE(store_->recovered());
+  const auto rows = store_->attachments();
+  ASSERT_TRUE(rows);
+  ASSERT_EQ(rows->size(), 1U);
+  EXPECT_EQ(rows->front().container_id, "abc");
+  EXPECT_EQ(rows->front().environment, "");
 }
 
 TEST_F(StoreTest, AFileInPlaceOfTheDirectoryIsOneClearSentence) {
