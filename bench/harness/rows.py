@@ -1,0 +1,112 @@
+"""The rows that are measured by traffic: who is compared with whom under which load.
+
+The first contestant of a row is the one the ratios are about: ours / theirs.
+"""
+
+from dataclasses import dataclass, replace
+
+from .devices import Weir
+from .dpdk import L3fwd, Testpmd
+from .generator import Load
+
+IMIX = (64,) * 7 + (570,) * 4 + (1518,)
+# The smallest frame that holds an IPv6 header and what the sink looks at.
+SMALLEST6 = 78
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A device and how it is made; the same spec is the same running device."""
+
+    kind: type
+    options: tuple = ()
+
+    @classmethod
+    def of(cls, kind, **options):
+        return cls(kind, tuple(options.items()))
+
+    def make(self):
+        return self.kind(**dict(self.options))
+
+
+@dataclass(frozen=True)
+class Contestant:
+    label: str
+    device: Spec
+    load: Load
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    title: str
+    contestants: tuple
+    unit: str = "mpps"
+    smoke: bool = False
+
+
+WEIR = Spec.of(Weir)
+RIVALS = {
+    "testpmd io": Spec.of(Testpmd, mode="io"),
+    "testpmd mac": Spec.of(Testpmd, mode="mac"),
+    "l3fwd": Spec.of(L3fwd),
+}
+
+
+def against_rivals(name, title, load, rivals=tuple(RIVALS), smoke=False):
+    others = tuple(Contestant(rival, RIVALS[rival], load) for rival in rivals)
+    return Row(name, title, (Contestant("weir", WEIR, load), *others), smoke=smoke)
+
+
+def _frame_rows():
+    for size in (64, 128, 512, 1518):
+        yield against_rivals(f"ip4-{size}", f"IPv4, {size} bytes", Load(sizes=(size,)),
+                             smoke=size in (64, 1518))
+    yield against_rivals("ip4-imix", "IPv4, IMIX (7 x 64, 4 x 570, 1 x 1518)", Load(sizes=IMIX))
+    yield against_rivals("ip6-78", f"IPv6, {SMALLEST6} bytes", Load(sizes=(SMALLEST6,), family=6),
+                         smoke=True)
+    yield against_rivals("ip4-64-replay", "IPv4, 64 bytes, replayed", Load(mode="replay"),
+                         ("testpmd io",))
+    yield against_rivals("ip4-64-flows-1M", "IPv4, 64 bytes, one million flows",
+                         Load(flows=1_000_000), ("testpmd io", "l3fwd"))
+
+
+def _flow_row():
+    counts = {"1 flow": 1, "1k flows": 1000, "100k flows": 100_000, "1M flows": 1_000_000}
+    return Row("flows", "weir by number of flows, IPv4, 64 bytes",
+               tuple(Contestant(label, WEIR, Load(flows=count)) for label, count in counts.items()))
+
+
+def _route_row(family, size):
+    counts = {"1 route": 1, "1k routes": 1000, "500k routes": 500_000, "1M routes": 1_000_000}
+    load = Load(sizes=(size,), family=family)
+    return Row(
+        f"routes-ip{family}",
+        f"weir by number of routes, random destinations, IPv{family}, {size} bytes",
+        tuple(
+            Contestant(label, Spec.of(Weir, routes=count), replace(load, routes=count))
+            for label, count in counts.items()
+        ),
+    )
+
+
+def _pods_row():
+    load = Load()
+    return Row(
+        "pods", "weir with 110 memif pods of which two are busy, IPv4, 64 bytes",
+        (Contestant("110 pods", Spec.of(Weir, pods=110), load), Contestant("2 pods", WEIR, load)),
+    )
+
+
+def _jumbo_row():
+    load = Load(sizes=(9018,))
+    return Row("jumbo", "weir with an MTU of 9000, frames of 9018 bytes",
+               (Contestant("weir", Spec.of(Weir, mtu=9000), load),),
+               unit="gbps", smoke=True)
+
+
+def rows():
+    return [
+        *_frame_rows(), _flow_row(), _route_row(4, 64), _route_row(6, SMALLEST6), _pods_row(),
+        _jumbo_row(),
+    ]

@@ -1,0 +1,82 @@
+"""One trial: traffic through one device for half a second, and whether it counts."""
+
+import time
+from dataclasses import dataclass, field
+
+from .generator import traffic
+from .machine import Watch, prefer
+from .stats import bootstrap, interleaved, paired_ratios
+
+_ATTEMPTS = 4
+# Seconds between trials: other processes catch up here rather than inside the next one.
+_REST = 0.2
+# Share of a trial that others may take from the device's or the generator's core.
+_TOLERANCE = 0.001
+
+
+@dataclass
+class Series:
+    """All trials of one device in one row; a place without an undisturbed one holds None."""
+
+    reports: list = field(default_factory=list)
+    rejected: int = 0
+    switches: int = 0  # involuntary, in the trials that count
+    reasons: list = field(default_factory=list)  # why trials were rejected
+
+    def values(self, key="mpps"):
+        return [report and report[key] for report in self.reports]
+
+
+def fault(report, disturbance):
+    """Why a trial does not count, or None."""
+    if disturbance.steal:
+        return f"{disturbance.steal} ticks of steal time"
+    if disturbance.waited > _TOLERANCE * report["seconds"]:
+        return f"worker waited {disturbance.waited * 1e3:.1f} ms, {disturbance.switches} switches"
+    if report["waited"] > _TOLERANCE:
+        return f"generator waited {report['waited'] * 100:.1f} % of the time"
+    if report["bad"]:
+        raise AssertionError(f"{report['bad']} of {report['checked']} frames came out wrong")
+    return None
+
+
+def attempt(device, load):
+    """One run: its report and what disturbed it."""
+    device.resume()
+    try:
+        prefer(device.worker_pid())
+        watch = Watch(device.worker_pid())
+        report = traffic(device, load)
+        return report, watch.disturbance()
+    finally:
+        device.pause()
+        time.sleep(_REST)
+
+
+def trial(device, load, series):
+    """Repeats until one is undisturbed, some times; without it the pair is lost."""
+    for _ in range(_ATTEMPTS):
+        report, disturbance = attempt(device, load)
+        reason = fault(report, disturbance)
+        if reason is None:
+            series.reports.append(report)
+            series.switches += disturbance.switches
+            return
+        series.rejected += 1
+        series.reasons.append(reason)
+    series.reports.append(None)
+
+
+def measure(contestants, passes):
+    """Interleaved trials of all: label -> (device, load) becomes label -> Series."""
+    series = {label: Series() for label in contestants}
+    for order in interleaved(list(contestants), passes):
+        for label in order:
+            trial(*contestants[label], series[label])
+    return series
+
+
+def compare(series, ours, theirs, key="mpps"):
+    """Interval of ours/theirs, or None when no pair is left."""
+    ratios = paired_ratios(series[ours].values(key), series[theirs].values(key))
+    return bootstrap(ratios) if ratios else None
