@@ -4,13 +4,14 @@
 // The numbers are TSC cycles. Those of one stage include its share of the loop around it.
 #include <benchmark/benchmark.h>
 
-#include "tests/dataplane/lab.h"
+#include "bench/stages/vector_traffic.h"
 
 namespace weir::dataplane {
 namespace {
 
 using test::Bytes;
 using test::Lab;
+using bench::VectorTraffic;
 
 const Bytes& udp4() {
   static const Bytes frame = test::eth(kEtherIp4, test::ip4({}, test::udp(test::filler(22))));
@@ -36,35 +37,6 @@ const Bytes& spoofed4() {
   return frame;
 }
 
-// A vector of equal frames that is put back to its received state before each run.
-class Traffic {
- public:
-  Traffic(Lab& lab, const Bytes& frame, uint16_t count) : lab_(lab), count_(count) {
-    for (uint16_t i = 0; i < count; ++i) {
-      lab.fill(lab.vector().packets[i], frame);
-      lab.vector().packets[i].in_port = test::kPodA;
-    }
-    std::memcpy(saved_.data(), lab.vector().packets[0].data(), kHeadSize);
-    length_ = lab.vector().packets[0].length;
-  }
-
-  void receive() {
-    for (uint16_t i = 0; i < count_; ++i) {
-      Packet& packet = lab_.vector().packets[i];
-      packet.head_offset = kHeadroom;
-      packet.length = length_;
-      std::memcpy(packet.data(), saved_.data(), kHeadSize);
-    }
-    lab_.vector().start(count_);
-  }
-
- private:
-  Lab& lab_;
-  uint16_t count_;
-  uint32_t length_ = 0;
-  std::array<std::byte, kHeadSize> saved_{};
-};
-
 void report_stages(benchmark::State& state, const PipelineCounters& counters, uint64_t cycles,
                    uint64_t packets) {
   for (size_t i = 0; i < kStageCount; ++i) {
@@ -81,7 +53,7 @@ void report_stages(benchmark::State& state, const PipelineCounters& counters, ui
 void pipeline(benchmark::State& state, const Bytes& frame) {
   Lab lab;
   const auto count = static_cast<uint16_t>(state.range(0));
-  Traffic traffic(lab, frame, count);
+  VectorTraffic traffic(lab, frame, count);
   uint64_t cycles = 0;
   uint64_t packets = 0;
   for (auto _ : state) {
