@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <span>
 
 #include "dataplane/core/headers.h"
@@ -20,9 +21,16 @@ struct Route {
   static Next classify(Packet& packet, StageContext& context) noexcept;
 
  private:
+  // The IP header of a packet that the parse stage has seen.
+  template <class Header>
+  static const Header& parsed(const Packet& packet) noexcept {
+    return *reinterpret_cast<const Header*>(packet.data() + packet.l3_offset);
+  }
   template <class Header>
   static void resolve(Packet* packets, std::span<const uint8_t> waiting, const auto& fib,
                       const StageContext& context) noexcept;
+  static void resolve_runs6(Packet* packets, std::span<const uint8_t> waiting,
+                            const StageContext& context) noexcept;
   static const Fib4::Key& key_of(const Be32& address) noexcept { return address.raw; }
   static const Fib6::Key& key_of(const Ip6Bytes& address) noexcept { return address; }
   static Next to_adjacency(Packet& packet) noexcept;
@@ -37,11 +45,33 @@ inline void Route::prepare(Packet* packets, std::span<const uint8_t> waiting,
   size_t count4 = 0;
   for (const uint8_t index : waiting) count4 += is_ip4(index);
   if (count4 == waiting.size()) return resolve<Ip4Header>(packets, waiting, *context.fib4, context);
-  if (count4 == 0) return resolve<Ip6Header>(packets, waiting, *context.fib6, context);
   std::array<uint8_t, kVectorSize> by_family;
   std::partition_copy(waiting.begin(), waiting.end(), by_family.begin(), by_family.begin() + count4, is_ip4);
   resolve<Ip4Header>(packets, {by_family.data(), count4}, *context.fib4, context);
-  resolve<Ip6Header>(packets, {by_family.data() + count4, waiting.size() - count4}, *context.fib6, context);
+  resolve_runs6(packets, {by_family.data() + count4, waiting.size() - count4}, context);
+}
+
+// An IPv6 lookup costs more than a comparison of two addresses: packets in a row with the
+// same destination share one. (IPv4: measured, and not worth it.)
+inline void Route::resolve_runs6(Packet* packets, std::span<const uint8_t> waiting,
+                                 const StageContext& context) noexcept {
+  std::array<uint8_t, kVectorSize> leads;
+  size_t lead_count = 0;
+  uint64_t followers = 0;  // bit i: waiting[i] goes where waiting[i - 1] goes
+  const Ip6Bytes* last = nullptr;
+  for (size_t i = 0; i < waiting.size(); ++i) {
+    const Ip6Bytes& to = parsed<Ip6Header>(packets[waiting[i]]).destination;
+    const bool follows = last != nullptr && to == *last;
+    followers |= uint64_t{follows} << i;
+    leads[lead_count] = waiting[i];
+    lead_count += !follows;
+    last = &to;
+  }
+  resolve<Ip6Header>(packets, {leads.data(), lead_count}, *context.fib6, context);
+  for (; followers != 0; followers &= followers - 1) {
+    const auto i = static_cast<size_t>(std::countr_zero(followers));
+    packets[waiting[i]].adjacency = packets[waiting[i - 1]].adjacency;
+  }
 }
 
 template <class Header>
@@ -51,9 +81,7 @@ inline void Route::resolve(Packet* packets, std::span<const uint8_t> waiting, co
   fib.lookup(
       waiting.size(),
       [&](size_t i) -> const Key& {
-        const Packet& packet = packets[waiting[i]];
-        const auto* ip = reinterpret_cast<const Header*>(packet.data() + packet.l3_offset);  // parsed
-        return key_of(ip->destination);
+        return key_of(parsed<Header>(packets[waiting[i]]).destination);
       },
       [&](size_t i, uint32_t next_hop) { packets[waiting[i]].adjacency = context.adjacencies->load(next_hop); });
 }
