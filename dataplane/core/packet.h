@@ -92,6 +92,16 @@ struct alignas(64) Packet {
     return offset + sizeof(T) <= head_length ? reinterpret_cast<T*>(data() + offset) : nullptr;
   }
 
+  // The IP header of a packet that the parse stage has seen whole.
+  template <class Ip>
+  Ip& l3() noexcept {
+    return *reinterpret_cast<Ip*>(data() + l3_offset);
+  }
+  template <class Ip>
+  const Ip& l3() const noexcept {
+    return *reinterpret_cast<const Ip*>(data() + l3_offset);
+  }
+
   // Forgets what stages found; the frame and where it came from stay. The parse stage
   // calls it first, so a port need not.
   void reset_parse() noexcept {

@@ -34,15 +34,15 @@ inline void change_ttl(Ip4Header& ip, int step) noexcept {
 inline Next Rewrite::classify(Packet& packet, StageContext&) noexcept {
   if (!packet.generated) {
     if (packet.family == Family::ip4) {
-      auto* ip = packet.header<Ip4Header>(packet.l3_offset);
-      if (ip->ttl <= 1) [[unlikely]]
+      auto& ip = packet.l3<Ip4Header>();
+      if (ip.ttl <= 1) [[unlikely]]
         return expired(packet);
-      decrement_ttl(*ip);
+      decrement_ttl(ip);
     } else {
-      auto* ip = packet.header<Ip6Header>(packet.l3_offset);
-      if (ip->hop_limit <= 1) [[unlikely]]
+      auto& ip = packet.l3<Ip6Header>();
+      if (ip.hop_limit <= 1) [[unlikely]]
         return expired(packet);
-      --ip->hop_limit;
+      --ip.hop_limit;
     }
   }
   // Destination, the next hop's, and source, in two stores.

@@ -21,11 +21,6 @@ struct Route {
   static Next classify(Packet& packet, StageContext& context) noexcept;
 
  private:
-  // The IP header of a packet that the parse stage has seen.
-  template <class Header>
-  static const Header& parsed(const Packet& packet) noexcept {
-    return *reinterpret_cast<const Header*>(packet.data() + packet.l3_offset);
-  }
   template <class Header>
   static void resolve(Packet* packets, std::span<const uint8_t> waiting, const auto& fib,
                       const StageContext& context) noexcept;
@@ -60,7 +55,7 @@ inline void Route::resolve_runs6(Packet* packets, std::span<const uint8_t> waiti
   uint64_t followers = 0;  // bit i: waiting[i] goes where waiting[i - 1] goes
   const Ip6Bytes* last = nullptr;
   for (size_t i = 0; i < waiting.size(); ++i) {
-    const Ip6Bytes& to = parsed<Ip6Header>(packets[waiting[i]]).destination;
+    const Ip6Bytes& to = packets[waiting[i]].l3<Ip6Header>().destination;
     const bool follows = last != nullptr && to == *last;
     followers |= uint64_t{follows} << i;
     leads[lead_count] = waiting[i];
@@ -81,29 +76,26 @@ inline void Route::resolve(Packet* packets, std::span<const uint8_t> waiting, co
   fib.lookup(
       waiting.size(),
       [&](size_t i) -> const Key& {
-        return key_of(parsed<Header>(packets[waiting[i]]).destination);
+        return key_of(std::as_const(packets[waiting[i]]).template l3<Header>().destination);
       },
       [&](size_t i, uint32_t next_hop) { packets[waiting[i]].adjacency = context.adjacencies->load(next_hop); });
 }
 
 inline Next Route::classify(Packet& packet, StageContext& context) noexcept {
-  const PortInfo* port = context.port(packet.in_port);
   if (packet.family == Family::ip4) {
-    const auto* ip = packet.header<Ip4Header>(packet.l3_offset);
-    const uint8_t first = ip->destination.raw[0];
+    const auto& ip = packet.l3<Ip4Header>();
+    const uint8_t first = ip.destination.raw[0];
     // 0/8, 127/8, multicast, reserved and broadcast
     if (static_cast<uint8_t>(first - 1) >= 223 || first == 127) [[unlikely]] {
-      return unusual4(packet, ip->destination.host());
+      return unusual4(packet, ip.destination.host());
     }
-    if (port != nullptr && ip->destination.wire() == port->gateway4.ip4_wire()) return Next::local;
     return to_adjacency(packet);
   }
-  const Ip6Bytes& destination = packet.header<Ip6Header>(packet.l3_offset)->destination;
+  const Ip6Bytes& destination = packet.l3<Ip6Header>().destination;
   // Neither global unicast (001) nor unique local (1111110).
   if (destination[0] >> 5 != 1 && destination[0] >> 1 != 0x7e) [[unlikely]] {
-    return unusual6(packet, destination, port);
+    return unusual6(packet, destination, context.port(packet.in_port));
   }
-  if (port != nullptr && destination == port->gateway6.bytes) return Next::local;
   return to_adjacency(packet);
 }
 

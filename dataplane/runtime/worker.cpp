@@ -211,8 +211,7 @@ bool Worker::collect(uint16_t port) noexcept {
   if (got == 0) return false;
   sources_[source_count_++] = io;
   uint64_t bytes = 0;
-  for (uint16_t i = first; i < first + got; ++i) {
-    Packet& packet = vector.packets[i];
+  for (Packet& packet : std::span(vector.packets).subspan(first, got)) {
     packet.in_port = port;
     bytes += packet.length;
   }

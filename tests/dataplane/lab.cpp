@@ -54,7 +54,8 @@ Lab::Lab() {
   for (const auto* prefix : {"192.0.2.0/24", "2001:db8::/32"})
     add_route(prefix, to(kHost, host.mac));
   for (const auto* prefix : {"10.5.0.0/16", "fd00:5::/32"}) add_route(prefix, to(kGone, host.mac));
-  for (const auto* prefix : {"10.6.0.1", "fd00:6::1"})
+  // As the route table does for each port's gateway, and for one that no port has.
+  for (const auto* prefix : {"10.1.0.1", "fd00::1", "10.6.0.1", "fd00:6::1"})
     add_route(prefix, {.kind = AdjacencyKind::local});
   for (const auto* prefix : {"10.7.0.0/16", "fd00:7::/32"}) {
     add_route(prefix, {.kind = AdjacencyKind::unresolved});
