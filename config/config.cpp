@@ -139,7 +139,7 @@ std::string position(std::string_view text, size_t byte) {
 // nlohmann's text without its "[json.exception…] parse error at line…: " prefix.
 std::string parser_complaint(const std::string& what) {
   const size_t colon = what.find(": ");
-  return colon == std::string::npos ? what : what.substr(colon + 2);
+  return colon == std::string::npos ? what.substr(what.find("] ") + 2) : what.substr(colon + 2);
 }
 
 Result<Json> read_json(std::string_view text) {
@@ -165,6 +165,9 @@ Result<Json> read_json(std::string_view text) {
   } catch (const Json::parse_error& error) {
     return Error{ErrorCode::config, position(text, error.byte) +
                                         ": is not valid JSON, correct it there (" +
+                                        parser_complaint(error.what()) + ")"};
+  } catch (const Json::out_of_range& error) {  // a number that no double can hold
+    return Error{ErrorCode::config, "holds a number that is too large, correct it (" +
                                         parser_complaint(error.what()) + ")"};
   } catch (const Refused& refused) {
     return Error{ErrorCode::config, refused.text};

@@ -48,6 +48,8 @@ const Bad kBad[] = {
     {"UnknownSectionFar", R"({"zzzzzzzzz": {}})", "use one of: dataplane, control, network"},
     {"ControlCharacterInAKey", R"({"netw\u001b[31m\nork": {}})", "netw?[31m?ork is not a known key"},
     {"ControlCharacterOutsideStrings", "{\"network\": \x7f}", "last read: '\"network\": ?'"},
+    {"NumberBeyondDouble", R"({"network": {"mtu": 1e999}})",
+     "too large, correct it (number overflow parsing '1e999')"},
     {"UnknownKey", R"({"network": {"mtuu": 1}})", "did you mean \"network.mtu\"?"},
     {"UnknownKeyFar", R"({"network": {"zzzzzzzzz": 1}})", "use one of: network.name"},
     {"KeyOfOtherSection", R"({"network": {"workers": [1]}})",

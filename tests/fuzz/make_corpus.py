@@ -358,6 +358,7 @@ def config_file():
     yield "overlap", document(network={"pod_cidrs": ["10.0.0.0/8", "10.1.0.0/16"]})
     yield "host_bits", document(network={"pod_cidrs": ["10.244.0.1/24"]})
     yield "mtu_below_ip6", document(network={"mtu": 1000})
+    yield "number_beyond_double", b'{"network":{"mtu":1e999}}'
     yield "deep", b"[" * 40
     yield "not_utf8", b'{"network":{"name":"\xff\xfe"}}'
 
