@@ -174,9 +174,31 @@ def memif_ring():
     yield "send_empty_buffer", layout() + move(1, 4) + send(60)
     yield "rings_over_each_other", layout(1, 1, 0, 1, (0, 2, 4, 6)) + offer(256) + send(60) + plain
     yield "rings_apart", layout(2, 1) + plain + offer(500, 1) + send(60, 700) + plain
-    yield "racing", layout(2, 1, 0, 0x80) + b"".join(
-        struct.pack("<BHQ", i % 2, i * 3, 0x0000003C00000000 + i) for i in range(40))
     yield "sleeps", layout() + b"\7" + plain + b"\7\x08" + plain
+
+
+def memif_race():
+    anywhere, receive, send = range(3)
+
+    def word(where, at, value):
+        return struct.pack("<BHQ", where, at, value & (1 << 64) - 1)
+
+    def slot(ring, number, half, *values):
+        """One half of a descriptor: flags, region and length, or the offset."""
+        return b"".join(word(ring, 2 * number + half, value) for value in values)
+
+    whole, far, long = 1 << 16 | 400 << 32, 0x7FFF0000, 1 << 16 | 0xFFFFFF00 << 32
+    yield "nothing_changes", b""
+    yield "offset", slot(receive, 3, 1, 1200, 1200, 1200, far)
+    yield "length", slot(receive, 3, 0, whole, whole, whole, long)
+    yield "region", slot(receive, 3, 0, whole, whole, whole, whole ^ 9 << 16)
+    yield "next", slot(receive, 3, 0, whole, whole | 1)
+    yield "every_offset", b"".join(
+        slot(receive, i, 1, 400 * i, 400 * i, 400 * i, far) for i in range(32))
+    yield "send_offset", slot(send, 3, 1, 4864, 4864, 4864, far)
+    yield "send_length", slot(send, 3, 0, 256 << 32, 256 << 32, 0xFFFFFF00 << 32)
+    yield "heads", word(anywhere, 0, COOKIE | 40 << 48) + word(anywhere, 256, COOKIE | 40 << 48)
+    yield "bodies", b"".join(word(anywhere, 16 * i + 1, 0x0101010101010101 * i) for i in range(64))
 
 
 def memif_handshake():
@@ -363,7 +385,7 @@ def config_file():
     yield "not_utf8", b'{"network":{"name":"\xff\xfe"}}'
 
 
-TARGETS = (pipeline, memif_ring, memif_handshake, api_frame, cni_config, config_file)
+TARGETS = (pipeline, memif_ring, memif_race, memif_handshake, api_frame, cni_config, config_file)
 
 
 def main():

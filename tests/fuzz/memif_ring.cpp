@@ -1,19 +1,14 @@
 // A connected memif client that owns its memory: descriptors, indices and flags of any
-// value, and memory that changes while the worker reads it. The worker takes exactly the
-// frames that the rules allow, writes only into buffers that were offered, and keeps to
-// its own indices.
+// value. The worker takes exactly the frames that the rules allow, writes only into buffers
+// that were offered, and keeps to its own indices. (memif_race: the same while the memory
+// changes.)
 //
 // Input: Layout, then steps until it ends. A step is a byte that says what happens and
 // its arguments.
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <atomic>
 #include <optional>
-#include <thread>
 
 #include "tests/fuzz/ring_model.h"
-#include "tests/memif/raw_client.h"
+#include "tests/fuzz/shared_memory.h"
 
 namespace weir::fuzz {
 namespace {
@@ -21,8 +16,6 @@ namespace {
 using namespace weir::dataplane;
 using namespace weir::dataplane::memif;
 
-constexpr size_t kRegionSize = 16384;  // 16 descriptors reach beyond the longest frame
-constexpr size_t kRegions = 3;
 constexpr size_t kBatch = 32;
 
 #pragma pack(push, 1)
@@ -35,95 +28,11 @@ struct Layout {
 };
 #pragma pack(pop)
 
-constexpr uint8_t kRacing = 0x80;  // Layout::flags: a thread writes while the worker works
-constexpr uint8_t kScattered = 1;  // rings lie where the input says, also over each other
-
-// Both sides' mappings of the same memory, made once. Regions stand apart from each other
-// and from everything else, so that a step over an edge faults.
-class SharedMemory {
- public:
-  SharedMemory() {
-    for (size_t i = 0; i < kRegions; ++i) {
-      fds_[i] = memif::test::make_memfd(kRegionSize, true);
-      void* at = mmap(nullptr, kRegionSize, PROT_READ | PROT_WRITE, MAP_SHARED, fds_[i].get(), 0);
-      WEIR_INVARIANT(at != MAP_FAILED);
-      memory_.emplace_back(static_cast<std::byte*>(at), kRegionSize);
-    }
-  }
-  Memory memory(size_t regions) {
-    for (const auto& region : memory_) std::memset(region.data(), 0, region.size());
-    return {memory_.begin(), memory_.begin() + static_cast<ptrdiff_t>(regions)};
-  }
-  std::vector<Region> map(size_t regions) {
-    std::vector<Region> result;
-    for (size_t i = 0; i < regions; ++i) {
-      result.push_back(std::move(*Region::map(fds_[i].get(), kRegionSize, false)));
-      fence(result.back().base() + kRegionSize);
-      fence(result.back().base() - kFence);
-    }
-    return result;
-  }
-  ~SharedMemory() = default;
-
- private:
-  static constexpr size_t kFence = 4096;
-  // What is mapped there already is a fence of before or a region's neighbour; it stays.
-  static void fence(std::byte* at) {
-    mmap(at, kFence, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-  }
-
-  std::array<api::Fd, kRegions> fds_;
-  Memory memory_;
-};
-
-// Writes single words all over while it is told to.
-class Scribbler {
- public:
-  Scribbler() : thread_([this] { run(); }) { thread_.detach(); }
-  void start(const Memory& memory, std::span<const uint8_t> script) {
-    memory_ = memory;
-    script_ = script;
-    wanted_.store(true);
-    wanted_.notify_one();
-  }
-  void stop() {
-    wanted_.store(false);
-    while (busy_.load()) std::this_thread::yield();
-  }
-
- private:
-  void run() {
-    while (true) {
-      busy_.store(true);
-      if (wanted_.load()) {
-        write_all();
-      } else {
-        busy_.store(false);
-        wanted_.wait(false);
-      }
-    }
-  }
-  void write_all() {
-    Input input(script_.data(), script_.size());
-    while (!input.empty()) {
-      const size_t region = input.below(memory_.size());
-      const size_t at = input.half() % (kRegionSize / 8) * 8;
-      std::atomic_ref(*reinterpret_cast<uint64_t*>(memory_[region].data() + at))
-          .store(input.take<uint64_t>(), std::memory_order_relaxed);
-    }
-  }
-
-  Memory memory_;
-  std::span<const uint8_t> script_;
-  std::atomic<bool> wanted_{false};
-  std::atomic<bool> busy_{false};
-  std::thread thread_;
-};
+constexpr uint8_t kScattered = 1;  // Layout::flags: rings lie where the input says
 
 class Session {
  public:
-  Session(SharedMemory& shared, Scribbler& scribbler, Input& input)
-      : scribbler_(scribbler), layout_(input.take<Layout>()) {
+  Session(SharedMemory& shared, Input& input) : layout_(input.take<Layout>()) {
     const size_t regions = 1 + layout_.regions % kRegions;
     memory_ = shared.memory(regions);
     std::vector<Region> mapped = shared.map(regions);
@@ -139,7 +48,6 @@ class Session {
   }
 
   void run(Input& input) {
-    if ((layout_.flags & kRacing) != 0) return race(input);
     while (!input.empty()) step(input);
     receive();
   }
@@ -214,17 +122,10 @@ class Session {
     uint32_t length = packet.head_length;
     for (uint16_t i = 0; i < packet.body_count; ++i) {
       const Segment& piece = packet.body[i];
-      WEIR_INVARIANT(piece.length > 0 && inside(piece.data, piece.length));
+      WEIR_INVARIANT(piece.length > 0 && inside(ours_, piece.data, piece.length));
       length += piece.length;
     }
     WEIR_INVARIANT(length == packet.length);
-  }
-
-  bool inside(const std::byte* data, size_t length) const {
-    return std::ranges::any_of(ours_, [&](const std::span<std::byte>& region) {
-      return data >= region.data() && length <= region.size() &&
-             data <= region.data() + (region.size() - length);
-    });
   }
 
   uint16_t rx() {
@@ -404,33 +305,6 @@ class Session {
     while (next < count) WEIR_INVARIANT(drops_[next++] != Drop::count);
   }
 
-  // Only safety can be told here, and that the link's word on a fault is final.
-  void race(Input& input) {
-    offer(input);
-    make_packets(input, 4);
-    for (RingModel& one : receive_) one.header(memory_).head = one.size();
-    const auto script = input.rest();
-    scribbler_.start(memory_, script);
-    for (int i = 0; i < 20; ++i) {
-      const bool was_broken = link_->fault() != Fault::none;
-      const uint16_t count = rx();
-      for (uint16_t n = 0; n < count; ++n) (void)bytes_of(packets_[n]);
-      link_->rx_done();
-      WEIR_INVARIANT(!was_broken || count == 0);
-      make_packets_again();
-      tx(4);
-      (void)link_->flush();
-    }
-    scribbler_.stop();
-  }
-  // rx reuses the packets.
-  void make_packets_again() {
-    const std::array<uint8_t, 8> lengths{60, 0, 0, 2, 0, 16, 1, 0};
-    Input input(lengths.data(), lengths.size());
-    make_packets(input, 4);
-  }
-
-  Scribbler& scribbler_;
   Layout layout_;
   Memory memory_;
   Memory ours_;  // the link's mappings of the same
@@ -453,8 +327,7 @@ class Session {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace weir::fuzz;
   static SharedMemory shared;
-  static auto& scribbler = *new Scribbler;
   Input input(data, size);
-  Session(shared, scribbler, input).run(input);
+  Session(shared, input).run(input);
   return 0;
 }

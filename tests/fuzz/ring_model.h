@@ -48,6 +48,13 @@ inline std::optional<std::span<std::byte>> buffer_of(const Memory& memory, const
   return region.subspan(one.offset, one.length);
 }
 
+inline bool inside(const Memory& memory, const std::byte* data, size_t length) {
+  return std::ranges::any_of(memory, [&](const std::span<std::byte>& region) {
+    return data >= region.data() && length <= region.size() &&
+           data <= region.data() + (region.size() - length);
+  });
+}
+
 struct ReceivedFrames {
   std::vector<Frame> frames;
   std::vector<uint16_t> ends;  // tail behind each frame
