@@ -1,4 +1,5 @@
 // weir-dataplane: loads weir.json, starts DPDK and the workers, serves the API.
+#include <fcntl.h>
 #include <grp.h>
 #include <rte_eal.h>
 #include <rte_launch.h>
@@ -32,14 +33,22 @@ Status make_directory(const std::string& path, mode_t mode) {
   return error;
 }
 
-// Directories that pods' sockets live in are weir's and the socket group's alone.
-Status make_run_directories(const config::NetworkConfig& network) {
-  if (const Status status = make_directory(config::run_dir(), 0755); !status) return status;
-  if (const Status status = make_directory(config::pods_dir(), 0750); !status) return status;
-  if (chown(config::pods_dir().c_str(), geteuid(), network.socket_gid) != 0) {
-    return errno_error("cannot give " + config::pods_dir() + " to the group of network.socket_group", errno);
+// The directory that pods' sockets live in is weir's and the socket group's alone, also
+// when it was there before and somebody changed that. A link in its place is not followed.
+Status make_pods_directory(gid_t gid) {
+  const std::string path = config::pods_dir();
+  if (const Status status = make_directory(path, 0750); !status) return status;
+  const api::Fd directory(open(path.c_str(), O_DIRECTORY | O_NOFOLLOW | O_RDONLY | O_CLOEXEC));
+  if (!directory) return errno_error("cannot open " + path + " as a directory of weir's own", errno);
+  if (fchown(directory.get(), geteuid(), gid) != 0 || fchmod(directory.get(), 0750) != 0) {
+    return errno_error("cannot give " + path + " to the group of network.socket_group", errno);
   }
   return {};
+}
+
+Status make_run_directories(const config::NetworkConfig& network) {
+  if (const Status status = make_directory(config::run_dir(), 0755); !status) return status;
+  return make_pods_directory(network.socket_gid);
 }
 
 Result<bool> choose_hugepages(const config::DataplaneConfig& options) {

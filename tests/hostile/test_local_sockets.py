@@ -2,18 +2,21 @@
 
 import contextlib
 import os
+import signal
 import socket
 import stat
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from lab.node import Node
+from lab.node import Node, node_config
 from lab.pod import MemifPod
 from lab.run import wait_for
 
 _NOBODY = 65534
+_GROUP = 4711
 _API_HEADER = struct.Struct("<IHHHHIIiI")  # dataplane/api/protocol.h
 _API_MAGIC = 0x72696577
 _API_LIMIT = 60 * 1024
@@ -142,11 +145,20 @@ def test_control_serves_others_beside_half_a_frame(node, partial):
         assert served(node)
 
 
+@pytest.mark.parametrize("daemon", ["dataplane", "control"])
+def test_sigpipe_ends_no_daemon(node, daemon):
+    """Wherever a reader goes away: a peer, a log's pipe."""
+    lines = (Path("/proc") / str(node.pid(daemon)) / "status").read_text().splitlines()
+    ignored = next(int(line.split()[1], 16) for line in lines if line.startswith("SigIgn"))
+    assert ignored >> signal.SIGPIPE - 1 & 1
+
+
 # ---- rule 8: the sockets that pods connect to
 
 @pytest.fixture
 def own():
-    one = Node()
+    """A node of the test's own, whose sockets a group may use."""
+    one = Node(node_config(network={"socket_group": str(_GROUP)}))
     try:
         one.up()
         yield one
@@ -163,11 +175,14 @@ def pod(own):
         one.close()
 
 
+def access(path):
+    status = os.stat(path)
+    return stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
+
+
 def test_directory_and_socket_belong_to_weir(own, pod):
-    directory = (own.run_dir / "pods").stat()
-    assert (stat.S_IMODE(directory.st_mode), directory.st_uid) == (0o750, 0)
-    socket_file = os.stat(pod.socket_path)
-    assert (stat.S_IMODE(socket_file.st_mode), socket_file.st_uid) == (0o660, 0)
+    assert access(own.run_dir / "pods") == (0o750, 0, _GROUP)
+    assert access(pod.socket_path) == (0o660, 0, _GROUP)
 
 
 def restarted(own):
@@ -177,15 +192,13 @@ def restarted(own):
 
 
 def test_mode_and_owner_are_set_again_after_a_restart(own, pod):
-    os.chmod(pod.socket_path, 0o777)
-    os.chown(pod.socket_path, _NOBODY, _NOBODY)
+    for path in (pod.socket_path, own.run_dir / "pods"):
+        os.chmod(path, 0o777)
+        os.chown(path, _NOBODY, _NOBODY)
     restarted(own)
-
-    def as_configured():
-        status = os.stat(pod.socket_path)
-        return (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (0o660, 0, 0)
-
-    wait_for(as_configured, 10, f"mode and owner of {pod.socket_path}")
+    wait_for(lambda: access(pod.socket_path) == (0o660, 0, _GROUP), 10,
+             f"mode and owner of {pod.socket_path}")
+    assert access(own.run_dir / "pods") == (0o750, 0, _GROUP)
 
 
 def test_symbolic_links_are_not_followed(own, tmp_path):
@@ -200,10 +213,13 @@ def test_symbolic_links_are_not_followed(own, tmp_path):
     try:
         answer = one.call("ADD", one.netns.path)
         assert answer.code != 0, answer
+        own.kill("dataplane")
+        assert own.up(check=False).returncode != 0
         assert not list(elsewhere.iterdir())
+        assert access(elsewhere) == (0o750, 0, 0)
     finally:
         one.close()
-        directory.unlink()
+        directory.unlink(missing_ok=True)
 
 
 def test_file_in_the_way_is_not_removed(own, pod):
