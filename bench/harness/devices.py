@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from lab.node import GATEWAY_MAC, Node, node_config
 from lab.pod import MemifPod
 
-from .generator import weir_bench
+from .generator import start_weir_bench, weir_bench
 from .machine import DEVICE_CORE
 
 MEMORY_MIB = 256  # of every device
@@ -97,6 +97,13 @@ class Weir(Device):
         for gateway in self.pods[1].addresses.values():
             weir_bench("routes", "--dataplane", self.node.run_dir / "dataplane.sock",
                        "--gateway", gateway, "--count", count)
+
+    def change_routes(self, count, rate, seconds):
+        """Takes these routes away and puts them back, `rate` changes a second; running."""
+        return start_weir_bench(
+            "routes", "--dataplane", self.node.run_dir / "dataplane.sock",
+            "--gateway", self.pods[1].ip4, "--count", count, "--churn", rate, "--seconds", seconds,
+        )
 
     def endpoints(self):
         sender, receiver, *others = self.pods

@@ -33,6 +33,7 @@ class DpdkDevice(Device):
         self.process = None
         try:
             self._start()
+            self.pause()
         except BaseException:
             self.close()
             raise
@@ -99,6 +100,9 @@ class Testpmd(DpdkDevice):
         self.mode = mode
         self.name = f"testpmd-{mode}"
         super().__init__()
+
+    def _start(self):
+        super()._start()
         self.process.stdin.write(b"start\n")
         self.process.stdin.flush()
         wait_for(lambda: "packet forwarding" in self.log.read_text(), 10, "testpmd's start")

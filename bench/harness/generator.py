@@ -22,6 +22,12 @@ def weir_bench(*arguments, timeout=120):
     return json.loads(done.stdout)
 
 
+def start_weir_bench(*arguments):
+    """Starts it beside something else; its JSON is on standard output."""
+    command = [str(PROGRAM), *[str(argument) for argument in arguments]]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
 @dataclass(frozen=True)
 class Load:
     """Options of `weir-bench traffic` that make up a row."""
@@ -34,17 +40,19 @@ class Load:
     rate: float = 0
     seconds: float = 0.5
     latency: bool = False
+    realtime: bool = True  # before all ordinary processes of the generator's core
 
     def arguments(self):
         buffer = 2048 if max(self.sizes) <= 2048 else 16384
         options = [
             "--mode", self.mode, "--flows", self.flows, "--routes", self.routes,
             "--rate", self.rate, "--seconds", self.seconds, "--buffer", buffer,
-            "--core", GENERATOR_CORE, "--realtime",
+            "--core", GENERATOR_CORE,
         ]
         for size in self.sizes:
             options += ["--size", size]
-        return options + (["--latency"] if self.latency else [])
+        flags = (("--latency", self.latency), ("--realtime", self.realtime))
+        return options + [flag for flag, wanted in flags if wanted]
 
 
 def traffic(device, load):

@@ -1,10 +1,11 @@
-"""The rows that are measured by traffic: who is compared with whom under which load.
+"""The rows: who is compared with whom, and under which load.
 
 The first contestant of a row is the one the ratios are about: ours / theirs.
 """
 
 from dataclasses import dataclass, replace
 
+from . import probes
 from .devices import Weir
 from .dpdk import L3fwd, Testpmd
 from .generator import Load
@@ -33,7 +34,7 @@ class Spec:
 class Contestant:
     label: str
     device: Spec
-    load: Load
+    load: Load | None = None  # None: the device is a probe, which loads itself
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Row:
     contestants: tuple
     unit: str = "mpps"
     smoke: bool = False
+    ratios: bool = True
+    latency: bool = False  # search for NDR and PDR instead of comparing rates
 
 
 WEIR = Spec.of(Weir)
@@ -105,8 +108,42 @@ def _jumbo_row():
                unit="gbps", smoke=True)
 
 
+def _cni_row(parallel, smoke=False):
+    return Row(
+        f"cni-{parallel}",
+        f"CNI ADD, {parallel} at a time, median of all calls" if parallel > 1
+        else "CNI ADD, one after the other, median of 20",
+        (
+            Contestant("weir", Spec.of(probes.WeirCni, parallel=parallel)),
+            Contestant("bridge + host-local", Spec.of(probes.ReferenceCni, parallel=parallel)),
+        ),
+        unit="ms", smoke=smoke,
+    )
+
+
+def _other_rows():
+    yield Row("tcp", "TCP between two kernel pods, one stream, MTU 1500",
+              (Contestant("weir", Spec.of(probes.WeirTcp)),
+               Contestant("bridge + veth", Spec.of(probes.BridgeTcp))),
+              unit="gbps", smoke=True)
+    yield _cni_row(1, smoke=True)
+    yield _cni_row(10)
+    yield _cni_row(50)
+    yield Row("churn", "time blocked by 10k route changes a second, 2 Mpps offered",
+              (Contestant("10k changes/s", Spec.of(probes.Churn, changes=10_000)),
+               Contestant("no changes", Spec.of(probes.Churn, changes=0))),
+              unit="blocked_us", ratios=False, smoke=True)
+
+
+def _latency_row():
+    devices = {"weir": WEIR, "testpmd io": RIVALS["testpmd io"], "l3fwd": RIVALS["l3fwd"]}
+    return Row("latency", "Rates without loss and latency, IPv4, 64 bytes",
+               tuple(Contestant(label, spec, Load()) for label, spec in devices.items()),
+               latency=True)
+
+
 def rows():
     return [
         *_frame_rows(), _flow_row(), _route_row(4, 64), _route_row(6, SMALLEST6), _pods_row(),
-        _jumbo_row(),
+        _jumbo_row(), _latency_row(), *_other_rows(),
     ]

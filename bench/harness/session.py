@@ -1,8 +1,10 @@
 """Runs rows and gathers their result as plain data, ready for JSON."""
 
+import statistics
 from contextlib import ExitStack
 
 from .generator import weir_bench
+from .latency import measure_latency
 from .stats import bootstrap
 from .trial import compare, measure
 
@@ -24,7 +26,6 @@ class Devices:
     def get(self, spec):
         if spec not in self._running:
             self._running[spec] = spec.make()
-            self._running[spec].pause()
         return self._running[spec]
 
     def keep_only(self, specs):
@@ -37,20 +38,23 @@ class Devices:
 
 def _described(series, device, unit, load):
     good = [report for report in series.reports if report]
-    values = series.values(unit)
-    return {
-        "command": " ".join(device.command),
-        "hugepages": device.hugepages,
-        "load": " ".join(str(argument) for argument in load.arguments()),
-        "values": values,
+    described = {
+        "values": series.values(unit),
         "interval": _interval(bootstrap([report[unit] for report in good]) if good else None),
-        "lost": sum(report["lost"] for report in good),
-        "sent": sum(report["sent"] for report in good),
-        "generator_busy": max((report["busy"] for report in good), default=None),
         "rejected": series.rejected,
         "reasons": sorted(set(series.reasons)),
         "switches": series.switches,
+        # Medians of all else that was counted.
+        "medians": {key: statistics.median(report[key] for report in good)
+                    for key in (good[0] if good else ()) if isinstance(good[0][key], (int, float))},
     }
+    if load is not None:
+        described |= {
+            "command": " ".join(device.command),
+            "hugepages": device.hugepages,
+            "load": " ".join(str(argument) for argument in load.arguments()),
+        }
+    return described
 
 
 def _interval(interval):
@@ -87,25 +91,41 @@ class Session:
         skipped = {c.label: c.device.kind.missing() for c in row.contestants}
         present = [c for c in row.contestants if not skipped[c.label]]
         running = {c.label: (self.devices.get(c.device), c.load) for c in present}
-        series = measure(running, self.passes)
         result = {
             "name": row.name,
             "title": row.title,
             "unit": row.unit,
+            "skipped": {label: reason for label, reason in skipped.items() if reason},
+        }
+        for label, reason in result["skipped"].items():
+            _say(f"    {label}: skipped, {reason}")
+        return result | (self._search if row.latency else self._compare)(row, running)
+
+    def _search(self, row, running):
+        found = {}
+        for label, (device, load) in running.items():
+            found[label] = measure_latency(device, load)
+            _say(f"    {label}: {found[label] or 'no undisturbed trial'}")
+        return {"devices": {label: values for label, values in found.items() if values}}
+
+    def _compare(self, row, running):
+        series = measure(running, self.passes)
+        result = {
             "contestants": {
                 label: _described(series[label], device, row.unit, load)
                 for label, (device, load) in running.items()
             },
-            "skipped": {label: reason for label, reason in skipped.items() if reason},
-            "ratios": self._ratios(series, present, row.unit),
+            "ratios": self._ratios(series, row.unit) if row.ratios else {},
         }
-        self._judge_generator(result, present[0].load, row.unit)
-        self._show(result)
+        load = next(iter(running.values()))[1]
+        if load is not None:
+            self._judge_generator(result, load, row.unit)
+        self._show(result, row.unit)
         return result
 
     @staticmethod
-    def _ratios(series, present, unit):
-        ours, *others = [contestant.label for contestant in present]
+    def _ratios(series, unit):
+        ours, *others = series
         return {label: _interval(compare(series, ours, label, unit)) for label in others}
 
     @staticmethod
@@ -117,18 +137,16 @@ class Session:
         result["generator_bound"] = bool(medians) and result["headroom"] < HEADROOM
 
     @staticmethod
-    def _show(result):
+    def _show(result, unit):
         for label, contestant in result["contestants"].items():
             rate = contestant["interval"]
-            text = f"{rate['median']:.2f} {result['unit']}" if rate else "no undisturbed trial"
+            text = f"{rate['median']:.2f} {unit}" if rate else "no undisturbed trial"
             ratio = result["ratios"].get(label)
             if ratio:
                 text += (f"; ratio {ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
                          f" n={ratio['n']}")
             _say(f"    {label}: {text}; {contestant['rejected']} rejected")
-        for label, reason in result["skipped"].items():
-            _say(f"    {label}: skipped, {reason}")
-        if result["headroom"]:
+        if result.get("headroom"):
             bound = " (generator-bound)" if result["generator_bound"] else ""
             _say(f"    generator headroom {result['headroom']:.1f}x{bound};"
-                 f" bare copy {result['copy_limit']:.2f} {result['unit']}")
+                 f" bare copy {result['copy_limit']:.2f} {unit}")

@@ -67,6 +67,7 @@ class Traffic {
   std::vector<uint32_t> lengths_;  // of each slot's frame
   double cycles_per_frame_ = 0;    // 0: no rate
   double next_due_ = 0;            // cycles
+  uint64_t excused_until_ = 0;     // cycles; see kWakeSeconds
   uint32_t until_check_ = 1;
   uint64_t busy_cycles_ = 0;
   TrafficReport total_;

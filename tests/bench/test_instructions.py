@@ -11,7 +11,8 @@ def test_instructions_per_packet(workload):
     if reason := instructions.missing():
         pytest.skip(reason)
     counted = instructions.count(os.environ["WEIR_WORKLOADS"], workload)
-    assert not (problem := instructions.regression(counted, instructions.stored()[workload])), problem
+    problem = instructions.regression(counted, instructions.stored()[workload])
+    assert problem is None, problem
 
 
 def test_regression_is_told_from_noise():
