@@ -31,6 +31,7 @@ class Endpoints:
     source: dict = field(default_factory=lambda: dict(SOURCE))
     target: dict = field(default_factory=lambda: dict(TARGET))
     idle: list = field(default_factory=list)
+    receive_rings: int = 1
 
 
 class Device:

@@ -27,6 +27,7 @@ A number here counts only beside its rival's, measured seconds apart on the same
 - A wider SIMD width (`--force-max-simd-bitwidth`) changes nothing for these: DPDK's memif
   driver has no vector path.
 """
+_PERCENTILES = ("p50", "p90", "p99", "p99.9", "max")
 
 
 def merged(results):
@@ -50,7 +51,7 @@ def _latency_section(row):
     for label, device in row["devices"].items():
         for share, values in device["latency"].items():
             if values:
-                cells = (f"{values[key] / 1000:.1f}" for key in ("p50", "p90", "p99", "p99.9", "max"))
+                cells = (f"{values[key] / 1000:.1f}" for key in _PERCENTILES)
                 lines.append((label, f"{share} %", *cells))
     rates = [(label, markdown.number(device["ndr"]), markdown.number(device["pdr"]))
              for label, device in row["devices"].items()]
@@ -58,7 +59,7 @@ def _latency_section(row):
         f"### {row['title']}", "",
         markdown.table(("device", "NDR, Mpps (no loss)", "PDR, Mpps (0.5 % loss)"), rates), "",
         "Microseconds from generator to sink, both of their rings included:", "",
-        markdown.table(("device", "of its PDR", "p50", "p90", "p99", "p99.9", "max"), lines), "",
+        markdown.table(("device", "of its PDR", *_PERCENTILES), lines), "",
         f"`bench/run --row {row['name']}`", "",
     ))
 

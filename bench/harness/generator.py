@@ -63,5 +63,5 @@ def traffic(device, load):
         "traffic", "--from", ends.sender, "--to", ends.receiver,
         "--source", ends.source[load.family], "--source-mac", ends.source_mac,
         "--target", ends.target[load.family], "--gateway-mac", ends.gateway_mac,
-        *idle, *load.arguments(),
+        "--receive-rings", ends.receive_rings, *idle, *load.arguments(),
     )

@@ -9,6 +9,7 @@ from . import probes
 from .devices import Weir
 from .dpdk import L3fwd, Testpmd
 from .generator import Load
+from .ovs import Ovs
 
 IMIX = (64,) * 7 + (570,) * 4 + (1518,)
 # The smallest frame that holds an IPv6 header and what the sink looks at.
@@ -53,6 +54,7 @@ RIVALS = {
     "testpmd io": Spec.of(Testpmd, mode="io"),
     "testpmd mac": Spec.of(Testpmd, mode="mac"),
     "l3fwd": Spec.of(L3fwd),
+    "OVS-DPDK": Spec.of(Ovs),
 }
 
 

@@ -164,6 +164,8 @@ void add_commands(CLI::App& app, Options& options) {
   traffic->add_option("--from", options.from, "socket of the sending pod")->required();
   traffic->add_option("--to", options.to, "socket of the receiving pod")->required();
   traffic->add_option("--idle", options.idle, "sockets of pods that connect and do nothing");
+  traffic->add_option("--receive-rings", options.client.receive_rings, "offered to the device")
+      ->check(CLI::Range(1, 16));
   add_frame_options(*traffic, options);
   traffic->callback([&] { run_traffic(options); });
 

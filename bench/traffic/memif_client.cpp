@@ -125,7 +125,13 @@ uint32_t MemifClient::ring_offset(unsigned ring) const {
 }
 
 uint32_t MemifClient::buffer_offset(unsigned ring, uint32_t slot) const {
-  return ring_offset(2) + ((ring << options_.log2_ring) + slot) * options_.buffer;
+  return ring_offset(rings()) + ((ring << options_.log2_ring) + slot) * options_.buffer;
+}
+
+std::vector<RxRing> MemifClient::rx() const {
+  std::vector<RxRing> receive;
+  for (unsigned ring = 1; ring < rings(); ++ring) receive.emplace_back(view(ring));
+  return receive;
 }
 
 RingView MemifClient::view(unsigned ring) const {
@@ -139,7 +145,8 @@ RingView MemifClient::view(unsigned ring) const {
 }
 
 Status MemifClient::make_memory() {
-  size_ = buffer_offset(2, 0);
+  size_ = buffer_offset(rings(), 0);
+  events_.resize(rings());
   memory_fd_.reset(memfd_create("weir-bench", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memory_fd_ || ftruncate(memory_fd_.get(), static_cast<off_t>(size_)) != 0 ||
       fcntl(memory_fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
@@ -150,7 +157,7 @@ Status MemifClient::make_memory() {
       mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, memory_fd_.get(), 0);
   if (memory == MAP_FAILED) return errno_error("cannot map shared memory", errno);
   memory_ = static_cast<std::byte*>(memory);
-  for (unsigned ring = 0; ring < 2; ++ring) {
+  for (unsigned ring = 0; ring < rings(); ++ring) {
     events_[ring].reset(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     const RingView rings = view(ring);
     rings.header->cookie = memif::kCookie;
@@ -178,10 +185,11 @@ Status MemifClient::handshake(const std::string& path) {
   if (Status status = exchange(socket, region, MessageType::ack, memory_fd_.get()); !status)
     return status;
 
-  for (unsigned ring = 0; ring < 2; ++ring) {
+  for (unsigned ring = 0; ring < rings(); ++ring) {
     Message add = blank(MessageType::add_ring);
-    const uint16_t flags = ring == 0 ? memif::kRingToServer : uint16_t{0};
-    add.add_ring = {flags, 0, 0, ring_offset(ring), options_.log2_ring, 0};
+    const auto flags = ring == 0 ? memif::kRingToServer : uint16_t{0};
+    const auto index = static_cast<uint16_t>(ring == 0 ? 0 : ring - 1);
+    add.add_ring = {flags, index, 0, ring_offset(ring), options_.log2_ring, 0};
     if (Status status = exchange(socket, add, MessageType::ack, events_[ring].get()); !status)
       return status;
   }

@@ -1,8 +1,10 @@
-// A memif 2.0 client (protocol.h) for the generator: one region, one ring each way, poll
-// mode. It is made once per trial; what runs per frame is in rings.h. One thread.
+// A memif 2.0 client (protocol.h) for the generator: one region, one ring to the server
+// and one or more from it, poll mode. It is made once per trial; what runs per frame is in rings.h.
+// One thread.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "bench/traffic/rings.h"
 #include "dataplane/api/codec.h"
@@ -12,7 +14,8 @@ namespace weir::bench {
 
 struct ClientOptions {
   uint8_t log2_ring = 10;
-  uint32_t buffer = 2048;  // bytes a descriptor
+  uint32_t buffer = 2048;      // bytes a descriptor
+  unsigned receive_rings = 1;  // some servers send on a ring for each of their threads
   std::string name = "weir-bench";
 };
 
@@ -28,20 +31,22 @@ class MemifClient {
 
   // Views into this client's memory; they end with it.
   TxRing tx() const { return TxRing(view(0)); }
-  RxRing rx() const { return RxRing(view(1)); }
+  std::vector<RxRing> rx() const;
+  // 0: to the server; from 1 on: from it.
   RingView view(unsigned ring) const;
 
  private:
   explicit MemifClient(const ClientOptions& options) : options_(options) {}
   Status make_memory();
   Status handshake(const std::string& path);
+  unsigned rings() const { return 1 + options_.receive_rings; }
   uint32_t ring_offset(unsigned ring) const;
   uint32_t buffer_offset(unsigned ring, uint32_t slot) const;
 
   ClientOptions options_;
   api::Fd socket_;  // open as long as the link shall be up
   api::Fd memory_fd_;
-  std::array<api::Fd, 2> events_;
+  std::vector<api::Fd> events_;
   std::byte* memory_ = nullptr;
   size_t size_ = 0;
 };

@@ -33,10 +33,10 @@ double waited_ns() {
 
 }  // namespace
 
-Traffic::Traffic(TxRing tx, RxRing rx, Frames frames, TrafficOptions options,
+Traffic::Traffic(TxRing tx, std::vector<RxRing> rx, Frames frames, TrafficOptions options,
                  std::function<void()> device)
     : tx_(tx),
-      rx_(rx),
+      rx_(std::move(rx)),
       frames_(std::move(frames)),
       options_(std::move(options)),
       device_(std::move(device)),
@@ -94,7 +94,7 @@ void Traffic::phase(double seconds, bool sending) {
 uint64_t Traffic::turn(uint64_t now, bool sending) noexcept {
   unsigned moved = sending ? send(now) : 0U;
   if (device_) device_();
-  moved += receive(now);
+  for (RxRing& ring : rx_) moved += receive(ring, now);
   if (moved == 0) _mm_pause();  // spares the device its cache lines
   const uint64_t after = tsc();
   if (moved != 0) busy_cycles_ += after - now;
@@ -153,18 +153,18 @@ void Traffic::emit(uint16_t count, uint64_t now) noexcept {
   total_.sent += count;
 }
 
-uint16_t Traffic::receive(uint64_t now) noexcept {
-  const uint16_t count = std::min(rx_.waiting(), kBurst);
+uint16_t Traffic::receive(RxRing& from, uint64_t now) noexcept {
+  const uint16_t count = std::min(from.waiting(), kBurst);
   if (count == 0) return 0;
-  const RingView& ring = rx_.view();
+  const RingView& ring = from.view();
   uint64_t bytes = 0;
   for (uint16_t i = 0; i < count; ++i) {
-    memif::Descriptor& slot = ring.slot(static_cast<uint16_t>(rx_.next() + i));
+    memif::Descriptor& slot = ring.slot(static_cast<uint16_t>(from.next() + i));
     bytes += slot.length;
     if (--until_check_ == 0) check(ring.memory + slot.offset, slot.length, now);
     slot.length = ring.buffer;
   }
-  rx_.release(count);
+  from.release(count);
   total_.received += count;
   total_.received_bytes += bytes + uint64_t{count} * kEthernetFcs;
   return count;

@@ -44,7 +44,7 @@ struct TrafficReport {
 class Traffic {
  public:
   // `device` runs once a turn, in case the caller plays the device; may be empty.
-  Traffic(TxRing tx, RxRing rx, Frames frames, TrafficOptions options,
+  Traffic(TxRing tx, std::vector<RxRing> rx, Frames frames, TrafficOptions options,
           std::function<void()> device = {});
 
   TrafficReport run();
@@ -56,11 +56,11 @@ class Traffic {
   uint16_t send(uint64_t now) noexcept;
   uint16_t due(uint64_t now) noexcept;
   void emit(uint16_t count, uint64_t now) noexcept;
-  uint16_t receive(uint64_t now) noexcept;
+  uint16_t receive(RxRing& from, uint64_t now) noexcept;
   void check(const std::byte* frame, uint32_t length, uint64_t now) noexcept;
 
   TxRing tx_;
-  RxRing rx_;
+  std::vector<RxRing> rx_;
   Frames frames_;
   TrafficOptions options_;
   std::function<void()> device_;
