@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cni/error.h"
 
@@ -37,6 +38,8 @@ struct Environment {
   std::string path;  // CNI_PATH, needed by delegation only
   bool netns_override = false;
   Arguments arguments;  // empty when a DEL's CNI_ARGS cannot be decoded
+  // Every variable as NAME=value, for a delegated IPAM plugin; empty without one.
+  std::vector<std::string> inherited;
 };
 
 // Looks a variable up; nullptr = not set. std::getenv fits.

@@ -102,6 +102,15 @@ std::optional<Error> check_work(const Environment& environment, const NetworkCon
   return std::nullopt;
 }
 
+// A variable that is not UTF-8 does not fit into JSON; no plugin's is.
+std::vector<std::string> whole_environment() {
+  std::vector<std::string> variables;
+  for (char** one = environ; *one != nullptr; ++one) {
+    if (is_utf8(*one)) variables.emplace_back(*one);
+  }
+  return variables;
+}
+
 Answer handle(const Environment& environment) {
   const Deadline start = Clock::now();
   const Bounds bounds = bounds_of(environment.command);
@@ -116,6 +125,7 @@ Answer handle(const Environment& environment) {
   const Outcome<NetworkConfig> config = parse_network_config(request.config, environment.command);
   if (!config) return failure(config.error(), version_of(request.config));
   if (auto error = check_work(environment, *config)) return failure(*error, config->version);
+  if (delegates_ipam(*config)) request.environment.inherited = whole_environment();
 
   WEIR_FAULT_POINT("shim.checked");
   weir::Result<Reply> reply = ask(request, start + bounds.total);

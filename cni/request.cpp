@@ -26,13 +26,15 @@ std::optional<Command> parse_method(std::string_view method) noexcept {
 
 Json request_params(const Request& request) {
   const Environment& environment = request.environment;
-  return Json{{"containerId", environment.container_id},
+  Json params{{"containerId", environment.container_id},
               {"netns", environment.netns},
               {"ifname", environment.ifname},
               {"args", environment.args},
               {"path", environment.path},
               {"netnsOverride", environment.netns_override},
               {"config", request.config}};
+  if (!environment.inherited.empty()) params["environment"] = environment.inherited;
+  return params;
 }
 
 Outcome<Request> parse_request(Command command, const Json& params) {
@@ -46,6 +48,7 @@ Outcome<Request> parse_request(Command command, const Json& params) {
   environment.args = reader.text("args");
   environment.path = reader.text("path");
   environment.netns_override = reader.boolean("netnsOverride");
+  environment.inherited = reader.texts("environment");
   request.config = reader.text("config");
   if (reader.error()) return *reader.error();
   if (auto error = check_environment(environment)) return *error;

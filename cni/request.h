@@ -18,7 +18,8 @@ struct Request {
 std::string method_name(Command command);
 std::optional<Command> parse_method(std::string_view method) noexcept;
 
-// {containerId, netns, ifname, args, path, netnsOverride, config}
+// {containerId, netns, ifname, args, path, netnsOverride, config}, and environment, a
+// list of NAME=value, with a delegated IPAM
 Json request_params(const Request& request);
 
 // The receiving side: checks types and repeats every check on the environment, since a

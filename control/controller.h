@@ -38,6 +38,7 @@ struct Controller {
   Store& store;
   Ipam& ipam;
   BlockingPool& pool;
+  BlockingPool& delegates;  // for other people's programs: one that hangs delays its kind only
   KeyLocks& locks;
   DataplaneSession& dataplane;
   HostPort host;

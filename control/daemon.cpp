@@ -19,7 +19,7 @@ namespace weir::control {
 
 namespace {
 
-constexpr size_t kBlockingThreads = 8;  // network namespaces worked on at once
+constexpr size_t kBlockingThreads = 8;  // network namespaces, IPAM plugins worked on at once
 constexpr std::chrono::seconds kHousekeeping(10);
 constexpr std::chrono::milliseconds kStopPoll(10);
 constexpr std::chrono::seconds kStopPatience(15);  // more than any request can take
@@ -44,6 +44,7 @@ Daemon::Daemon(config::Config config, Paths paths)
     : config_(std::move(config)),
       paths_(std::move(paths)),
       pool_(loop_, kBlockingThreads),
+      delegates_(loop_, kBlockingThreads),
       locks_(loop_) {}
 
 Daemon::~Daemon() {
@@ -81,8 +82,8 @@ Status Daemon::prepare() {
       loop_, SessionOptions{.socket = paths_.dataplane_socket()},
       SessionEvents{.plan = [this] { return desired_state(*controller_); },
                     .replayed = [this](const ReplayReport& report) { on_replayed(report); }});
-  controller_.reset(
-      new Controller{config_, paths_, *store_, *ipam_, pool_, locks_, *dataplane_, {}, {}});
+  controller_.reset(new Controller{
+      config_, paths_, *store_, *ipam_, pool_, delegates_, locks_, *dataplane_, {}, {}});
   server_ = std::make_unique<FrameServer>(loop_, *std::move(listener), [this](std::string body) {
     return dispatch(*controller_, std::move(body));
   });

@@ -42,6 +42,7 @@ class Daemon {
   std::unique_ptr<Store> store_;
   std::unique_ptr<Ipam> ipam_;
   BlockingPool pool_;
+  BlockingPool delegates_;
   KeyLocks locks_;
   std::unique_ptr<DataplaneSession> dataplane_;
   std::unique_ptr<Controller> controller_;

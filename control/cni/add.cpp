@@ -28,8 +28,11 @@ class Addition {
   Addition(Controller& controller, AddPlan plan)
       : controller_(controller), plan_(std::move(plan)), row_(plan_.row) {}
 
-  // Intent and lease are stored together, before anything else is touched.
+  // Intent and lease are stored together, before anything else is touched; with a
+  // delegated IPAM the intent comes first.
   Failure reserve();
+  Task<Failure> ask_delegate();
+  Failure prepare();
   Task<Failure> attach();
   Failure finish();
 
@@ -41,6 +44,7 @@ class Addition {
   Status store_result();
   Status set_own_mac();
   Result<api::Fd> make_link() const;
+  Failure take_delegated(const std::string& output);
   Task<Failure> make_interface();
   Task<Failure> set_port();
   bool is_kernel() const noexcept { return row_.kind == api::PortKind::kernel; }
@@ -50,6 +54,7 @@ class Addition {
   Attachment row_;
   std::vector<Lease> leases_;
   std::vector<cni::RouteConfig> routes_;
+  cni::Dns dns_;  // of a delegated IPAM
   api::PortConfig port_;
   PodLink link_;
   api::Fd tap_;
@@ -64,13 +69,16 @@ Status Addition::set_own_mac() {
 
 Status Addition::store_row() {
   WEIR_FAULT_ERROR("add.wanted");
-  Result<Transaction> transaction = controller_.store.begin(Durability::process);
+  // Others' records of addresses survive a power cut, so the intent must too.
+  const Durability durability = plan_.delegated ? Durability::power_cut : Durability::process;
+  Result<Transaction> transaction = controller_.store.begin(durability);
   if (!transaction) return transaction.error();
   const Result<uint64_t> id = controller_.store.add_attachment(row_);
   if (!id) return id.error();
   row_.id = *id;
   WEIR_FAULT_ERROR("add.row_written");
   if (const Status set = set_own_mac(); !set) return set;
+  if (plan_.delegated) return transaction->commit();
   Result<std::vector<Lease>> leases =
       controller_.ipam.allocate(row_.id, row_.network, plan_.ranges, plan_.requested);
   if (!leases) return leases.error();
@@ -85,7 +93,32 @@ Failure Addition::reserve() {
     row_.id = 0;  // rolled back
     return cni_error(stored.error());
   }
-  routes_ = for_leases(plan_.routes, leases_);
+  routes_ = plan_.routes;
+  return std::nullopt;
+}
+
+Failure Addition::take_delegated(const std::string& output) {
+  auto given = read_delegated(output, row_);
+  if (!given) return given.error();
+  leases_ = std::move(given->leases);
+  dns_ = std::move(given->dns);
+  routes_ = given->routes.empty() ? default_routes() : std::move(given->routes);
+  const bool ip6 = std::ranges::any_of(leases_, [](const Lease& l) { return l.address.is_ip6(); });
+  if (const auto wrong = check_mtu(row_.mtu, ip6)) return wrong;
+  const Status claimed = controller_.ipam.claim(row_.id, leases_);
+  if (!claimed) return cni_error(claimed.error(), "the IPAM plugin's addresses cannot be used");
+  return std::nullopt;
+}
+
+Task<Failure> Addition::ask_delegate() {
+  if (!plan_.delegated) co_return std::nullopt;
+  const cni::Outcome<std::string> output = co_await run_delegate(controller_, plan_.delegate);
+  if (!output) co_return output.error();
+  co_return take_delegated(*output);
+}
+
+Failure Addition::prepare() {
+  routes_ = for_leases(routes_, leases_);
   link_ = pod_link(row_, leases_, routes_);
   auto port = port_config(controller_, row_, leases_, plan_.config);
   if (!port) return port.error();
@@ -165,6 +198,7 @@ Status Addition::store_result() {
 
 Failure Addition::finish() {
   result_ = make_result(plan_, row_, leases_, routes_, port_);
+  if (result_.dns.empty()) result_.dns = dns_;
   row_.state = AttachmentState::ready;
   row_.result = cni::render(result_, cni::kNewestVersion).dump();
   const Status stored = store_result();
@@ -232,6 +266,8 @@ Task<cni::Outcome<cni::Json>> add_attachment(Controller& controller, cni::Reques
   if (const Failure taken = co_await clear_place(controller, wanted)) co_return *taken;
   Addition addition(controller, *std::move(plan));
   Failure failure = addition.reserve();
+  if (!failure) failure = co_await addition.ask_delegate();
+  if (!failure) failure = addition.prepare();
   if (!failure) failure = co_await addition.attach();
   if (!failure) failure = addition.finish();
   if (!failure) co_return addition.result();

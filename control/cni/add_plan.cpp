@@ -27,13 +27,20 @@ bool has_ip6(const RangeSets& sets) {
       sets, [](const RangeSet& set) { return set.front().subnet.address.is_ip6(); });
 }
 
-std::optional<cni::Error> set_mtu(const Controller& controller, AddPlan& plan) {
+std::optional<cni::Error> set_link(const Controller& controller, AddPlan& plan) {
+  const auto mac = cni::requested_mac(plan.config, plan.environment);
+  if (!mac) return mac.error();
+  plan.own_mac = mac->has_value();
+  if (*mac) plan.row.mac = **mac;
   plan.row.mtu = plan.config.mtu.value_or(controller.config.network.mtu);
-  const uint16_t least = has_ip6(plan.ranges) ? kMinMtu6 : kMinMtu4;
-  if (plan.row.mtu >= least) return std::nullopt;
-  return cni::Error{cni::Code::invalid_config, "mtu " + std::to_string(plan.row.mtu) +
-                                                   " is below " + std::to_string(least) +
-                                                   ", the least that its addresses need"};
+  return check_mtu(plan.row.mtu, has_ip6(plan.ranges));
+}
+
+std::optional<cni::Error> set_delegate(const cni::Request& request, AddPlan& plan) {
+  plan.delegated = true;
+  plan.delegate = delegate_call(cni::Command::add, plan.config, request);
+  plan.row.environment = pack_environment(request.environment);
+  return check_delegate(plan.delegate);
 }
 
 std::optional<cni::Error> set_addressing(const Controller& controller, AddPlan& plan) {
@@ -41,16 +48,12 @@ std::optional<cni::Error> set_addressing(const Controller& controller, AddPlan& 
   if (!ranges) return ranges.error();
   auto requested = cni::requested_addresses(plan.config, plan.environment);
   if (!requested) return requested.error();
-  const auto mac = cni::requested_mac(plan.config, plan.environment);
-  if (!mac) return mac.error();
   auto routes = pod_routes(plan.config);
   if (!routes) return routes.error();
   plan.ranges = *std::move(ranges);
   plan.requested = *std::move(requested);
   plan.routes = *std::move(routes);
-  plan.own_mac = mac->has_value();
-  if (*mac) plan.row.mac = **mac;
-  return set_mtu(controller, plan);
+  return std::nullopt;
 }
 
 Attachment make_row(const AddPlan& plan, const cni::Request& request, api::PortKind kind) {
@@ -70,6 +73,14 @@ Attachment make_row(const AddPlan& plan, const cni::Request& request, api::PortK
 
 }  // namespace
 
+std::optional<cni::Error> check_mtu(uint16_t mtu, bool has_ip6) {
+  const uint16_t least = has_ip6 ? kMinMtu6 : kMinMtu4;
+  if (mtu >= least) return std::nullopt;
+  return cni::Error{cni::Code::invalid_config, "mtu " + std::to_string(mtu) + " is below " +
+                                                   std::to_string(least) +
+                                                   ", the least that its addresses need"};
+}
+
 cni::Outcome<RangeSets> ranges_of(const Controller& controller, const cni::NetworkConfig& config) {
   auto ranges =
       parse_ranges(config.ipam, controller.config.network.pod_cidrs, config.runtime.ip_ranges);
@@ -81,16 +92,16 @@ cni::Outcome<AddPlan> plan_add(const Controller& controller, const cni::Request&
   auto config = cni::parse_network_config(request.config, cni::Command::add);
   if (!config) return config.error();
   if (const auto wrong = cni::check_netns(request.environment)) return *wrong;
-  if (cni::delegates_ipam(*config)) {
-    return cni::Error{cni::Code::unsupported_field,
-                      "this version has no delegated IPAM (\"" + config->ipam_type + "\")",
-                      "leave \"ipam\" out, or set its type to \"weir\""};
-  }
   const auto kind = port_kind(*config);
   if (!kind) return kind.error();
   AddPlan plan{.environment = request.environment, .config = *std::move(config)};
   plan.row = make_row(plan, request, *kind);
-  if (const auto wrong = set_addressing(controller, plan)) return *wrong;
+  const bool delegated = cni::delegates_ipam(plan.config);
+  if (const auto wrong =
+          delegated ? set_delegate(request, plan) : set_addressing(controller, plan)) {
+    return *wrong;
+  }
+  if (const auto wrong = set_link(controller, plan)) return *wrong;
   return plan;
 }
 

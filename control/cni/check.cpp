@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "control/cni/cni_error.h"
+#include "control/cni/delegate.h"
 #include "control/cni/pod_port.h"
 #include "control/cni/teardown.h"
 
@@ -116,6 +117,10 @@ Task<cni::Outcome<cni::Json>> check_attachment(Controller& controller, cni::Requ
                          environment.container_id + " has no " + environment.ifname + " here", ""};
   }
   if (const Failure failure = co_await check_row(controller, **row, *config)) co_return *failure;
+  if (!cni::delegates_ipam(*config)) co_return cni::Json(nullptr);
+  const auto done =
+      co_await run_delegate(controller, delegate_call(cni::Command::check, *config, request));
+  if (!done) co_return done.error();
   co_return cni::Json(nullptr);
 }
 

@@ -4,6 +4,7 @@
 
 #include "cni/network_config.h"
 #include "control/cni/cni_error.h"
+#include "control/cni/delegate.h"
 #include "control/cni/teardown.h"
 
 namespace weir::control {
@@ -23,19 +24,31 @@ Task<> remove_row(Controller& controller, Attachment row) {
   if (now && *now) co_await teardown(controller, **now);
 }
 
+Task<Status> remove_invalid(Controller& controller, const cni::NetworkConfig& config) {
+  const Result<std::vector<Attachment>> rows = controller.store.attachments();
+  if (!rows) co_return rows.error();
+  for (const Attachment& row : *rows) {
+    const bool ours = row.network == config.name && row.container_id != kHostContainerId;
+    // One that is being added is a runtime's newest, which its list may not know yet.
+    if (!ours || row.state == AttachmentState::adding || is_valid(config, row)) continue;
+    co_await remove_row(controller, row);
+  }
+  co_return Status{};
+}
+
 }  // namespace
 
 Task<cni::Outcome<cni::Json>> collect_garbage(Controller& controller, cni::Request request) {
   const auto config = cni::parse_network_config(request.config, cni::Command::gc);
   if (!config) co_return config.error();
-  if (!config->valid_attachments) co_return cni::Json(nullptr);
-  const Result<std::vector<Attachment>> rows = controller.store.attachments();
-  if (!rows) co_return cni_error(rows.error());
-  for (const Attachment& row : *rows) {
-    const bool ours = row.network == config->name && row.container_id != kHostContainerId;
-    // One that is being added is a runtime's newest, which its list may not know yet.
-    if (!ours || row.state == AttachmentState::adding || is_valid(*config, row)) continue;
-    co_await remove_row(controller, row);
+  if (config->valid_attachments) {
+    const Status removed = co_await remove_invalid(controller, *config);
+    if (!removed) co_return cni_error(removed.error());
+  }
+  if (cni::delegates_ipam(*config)) {
+    const auto done =
+        co_await run_delegate(controller, delegate_call(cni::Command::gc, *config, request));
+    if (!done) co_return done.error();
   }
   co_return cni::Json(nullptr);
 }

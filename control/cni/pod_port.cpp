@@ -74,6 +74,10 @@ std::string pod_socket(const std::string& pods_dir, const Attachment& row) {
   return pods_dir + "/" + std::to_string(row.id) + ".sock";
 }
 
+std::vector<cni::RouteConfig> default_routes() {
+  return {{.dst = *parse_prefix("0.0.0.0/0")}, {.dst = *parse_prefix("::/0")}};
+}
+
 cni::Outcome<std::vector<cni::RouteConfig>> pod_routes(const cni::NetworkConfig& config) {
   std::vector<cni::RouteConfig> routes;
   if (config.ipam.is_object() && config.ipam.contains("routes")) {
@@ -86,9 +90,7 @@ cni::Outcome<std::vector<cni::RouteConfig>> pod_routes(const cni::NetworkConfig&
       routes.push_back(*route);
     }
   }
-  if (!routes.empty()) return routes;
-  return std::vector<cni::RouteConfig>{{.dst = *parse_prefix("0.0.0.0/0")},
-                                       {.dst = *parse_prefix("::/0")}};
+  return routes.empty() ? default_routes() : routes;
 }
 
 std::vector<cni::RouteConfig> for_leases(const std::vector<cni::RouteConfig>& routes,

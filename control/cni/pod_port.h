@@ -21,6 +21,7 @@ std::string pod_socket(const std::string& pods_dir, const Attachment& row);
 
 // The network's default routes, or those that the configuration's "ipam" gives instead.
 // Families without a lease are left out. Code 6 or 7.
+std::vector<cni::RouteConfig> default_routes();
 cni::Outcome<std::vector<cni::RouteConfig>> pod_routes(const cni::NetworkConfig& config);
 std::vector<cni::RouteConfig> for_leases(const std::vector<cni::RouteConfig>& routes,
                                          const std::vector<Lease>& leases);

@@ -2,26 +2,54 @@
 
 #include "cni/network_config.h"
 #include "control/cni/add_plan.h"
-#include "control/cni/cni_error.h"
+#include "control/cni/delegate.h"
 
 namespace weir::control {
 
-cni::Outcome<cni::Json> network_status(Controller& controller, const cni::Request& request) {
-  const auto config = cni::parse_network_config(request.config, cni::Command::status);
-  if (!config) return config.error();
-  const SessionView dataplane = controller.dataplane.view();
-  if (!dataplane.ready) {
-    return cni::Error{cni::Code::unavailable, "the dataplane is not ready", dataplane.reason};
-  }
-  const auto ranges = ranges_of(controller, *config);
+namespace {
+
+using Failure = std::optional<cni::Error>;
+
+cni::Error unavailable(std::string msg, std::string details) {
+  return {cni::Code::unavailable, std::move(msg), std::move(details)};
+}
+
+Failure pool_status(Controller& controller, const cni::NetworkConfig& config) {
+  const auto ranges = ranges_of(controller, config);
   if (!ranges) return ranges.error();
   const Result<bool> free = controller.ipam.can_allocate(*ranges);
-  if (!free) return cni::Error{cni::Code::unavailable, "the store fails", free.error().text};
-  if (!*free) {
-    return cni::Error{cni::Code::unavailable, "no address is free in network " + config->name,
-                      "remove pods, or give it larger ranges"};
+  if (!free) return unavailable("the store fails", free.error().text);
+  if (*free) return std::nullopt;
+  return unavailable("no address is free in network " + config.name,
+                     "remove pods, or give it larger ranges");
+}
+
+Task<Failure> delegate_status(Controller& controller, const cni::NetworkConfig& config,
+                              const cni::Request& request) {
+  const auto done =
+      co_await run_delegate(controller, delegate_call(cni::Command::status, config, request));
+  if (done) co_return std::nullopt;
+  const cni::Error& error = done.error();
+  const bool says_status =
+      error.code == cni::Code::unavailable || error.code == cni::Code::limited_connectivity;
+  co_return says_status ? error : unavailable(error.msg, error.details);
+}
+
+}  // namespace
+
+Task<cni::Outcome<cni::Json>> network_status(Controller& controller, cni::Request request) {
+  const auto config = cni::parse_network_config(request.config, cni::Command::status);
+  if (!config) co_return config.error();
+  const SessionView dataplane = controller.dataplane.view();
+  if (!dataplane.ready) co_return unavailable("the dataplane is not ready", dataplane.reason);
+  Failure failure;
+  if (cni::delegates_ipam(*config)) {
+    failure = co_await delegate_status(controller, *config, request);
+  } else {
+    failure = pool_status(controller, *config);
   }
-  return cni::Json(nullptr);
+  if (failure) co_return *failure;
+  co_return cni::Json(nullptr);
 }
 
 }  // namespace weir::control

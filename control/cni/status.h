@@ -6,7 +6,8 @@
 
 namespace weir::control {
 
-// Whether an ADD would work now. Waits for nothing. Code 50 when not.
-cni::Outcome<cni::Json> network_status(Controller& controller, const cni::Request& request);
+// Whether an ADD would work now. Waits for nothing but a delegated IPAM plugin, for that
+// a second at most. Code 50 when not, or the plugin's 51.
+Task<cni::Outcome<cni::Json>> network_status(Controller& controller, cni::Request request);
 
 }  // namespace weir::control

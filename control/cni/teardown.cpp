@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "control/cni/delegate.h"
 #include "control/cni/pod_port.h"
 #include "fault/fault.h"
 
@@ -29,9 +30,28 @@ Task<> delete_port(Controller& controller, const Attachment& row) {
   }
 }
 
+// True: the attachment's addresses are free where they came from.
+Task<bool> release_delegated(Controller& controller, const Attachment& row,
+                             const cni::Request* request) {
+  std::optional<DelegateCall> call = delegate_del_call(row);
+  if (!call) co_return true;
+  if (request != nullptr) {
+    call->config = request->config;
+    if (!request->environment.inherited.empty()) call->environment = request->environment.inherited;
+  }
+  const cni::Outcome<std::string> done = co_await run_delegate(controller, *std::move(call));
+  if (done) co_return true;
+  spdlog::warn("the addresses of {} are freed later: {} {}", row.container_id, done.error().msg,
+               done.error().details);
+  // weir's own copy goes now: the plugin may have freed them all the same.
+  const Status released = controller.ipam.release(row.id);
+  if (!released) spdlog::warn("{}", released.error().text);
+  co_return false;
+}
+
 }  // namespace
 
-Task<> teardown(Controller& controller, Attachment row) {
+Task<> teardown(Controller& controller, Attachment row, const cni::Request* request) {
   WEIR_FAULT_POINT("del.wanted");
   const Status marked = controller.store.set_attachment_state(row.id, AttachmentState::deleting);
   if (!marked)
@@ -51,6 +71,8 @@ Task<> teardown(Controller& controller, Attachment row) {
     }
   }
   WEIR_FAULT_POINT("del.link_removed");
+  const bool delegate_done = co_await release_delegated(controller, row, request);
+  if (!delegate_done) co_return;
   const Status released = controller.ipam.remove(row.id);
   if (!released) {
     spdlog::warn("the addresses of {} are freed later: {}", row.container_id,

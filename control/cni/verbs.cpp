@@ -20,7 +20,7 @@ Task<cni::Outcome<cni::Json>> run_verb(Controller& controller, cni::Command comm
     case cni::Command::del: co_return co_await delete_attachment(controller, *std::move(request));
     case cni::Command::check: co_return co_await check_attachment(controller, *std::move(request));
     case cni::Command::gc: co_return co_await collect_garbage(controller, *std::move(request));
-    default: co_return network_status(controller, *request);
+    default: co_return co_await network_status(controller, *std::move(request));
   }
 }
 

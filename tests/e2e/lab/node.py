@@ -152,8 +152,13 @@ class Node:
             conf["runtimeConfig"] = extra["runtimeConfig"]
         return conf
 
-    def cni(self, command, container="", netns="", ifname="eth0", conf=None, args="", timeout=30):
-        """Runs the shim exactly as a runtime does: environment and stdin."""
+    def cni(
+        self, command, container="", netns="", ifname="eth0", conf=None, args="", timeout=30,
+        variables=(),
+    ):
+        """Runs the shim exactly as a runtime does: environment and stdin.
+
+        `variables`: a dictionary of others that the runtime has or sets anew."""
         environment = {
             "PATH": os.environ["PATH"],
             "WEIR_RUN_DIR": str(self.run_dir),
@@ -167,6 +172,7 @@ class Node:
         }
         if args:
             environment["CNI_ARGS"] = args
+        environment |= dict(variables)
         done = run(
             self.program["cni"],
             check=False,

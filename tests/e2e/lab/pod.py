@@ -22,6 +22,7 @@ class Pod:
         self.netns = Netns(stem)
         self.container = unique("container")
         self.args = args
+        self.variables = {}
         self.conf = node.cni_conf(version, **conf)
         self.result = None
         self.mac = None
@@ -45,7 +46,8 @@ class Pod:
         return json.dumps(self.conf)
 
     def call(self, command, netns):
-        return self.node.cni(command, self.container, netns, self.ifname, self.conf, self.args)
+        return self.node.cni(command, self.container, netns, self.ifname, self.conf, self.args,
+                             variables=self.variables)
 
     def delete(self, netns=True):
         return self.call("DEL", self.netns.path if netns else "")
