@@ -10,6 +10,8 @@ import subprocess
 import threading
 import time
 
+import conformance
+
 SHIM = os.environ.get("WEIR_CNI", "weir-cni")
 HEADER = struct.Struct("<4sHHI")
 REQUEST, RESPONSE = 1, 2
@@ -26,6 +28,7 @@ class Seen:
         self.stdout = stdout
         self.stderr = stderr
         self.seconds = seconds
+        conformance.ran(self)
 
     @property
     def object(self):

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from conformance import line, saw
 from shim_harness import SHIM, config, frame, replies
 
 RESULT = {"cniVersion": "1.1.0", "interfaces": [{"name": "eth0", "sandbox": "/run/netns/pod"}],
@@ -17,11 +18,13 @@ RESULT = {"cniVersion": "1.1.0", "interfaces": [{"name": "eth0", "sandbox": "/ru
 
 
 def expect_code(seen, code):
+    saw(f"code {code}", f"code {seen.code}")
     assert seen.code == code, f"expected code {code}, saw {seen}"
 
 
 # -- hand-over ---------------------------------------------------------------------------
 
+@line("1.errors")
 def test_add_hands_everything_over_and_prints_the_result(shim, daemon):
     fake = daemon(replies({"result": {"stdout": RESULT}}))
     text = json.dumps(config(port="memif")) + "\n  "
@@ -37,6 +40,7 @@ def test_add_hands_everything_over_and_prints_the_result(shim, daemon):
     assert fake.requests == [expected], f"expected {expected}, saw {fake.requests}"
 
 
+@line("1.errors")
 @pytest.mark.parametrize("command", ["DEL", "CHECK", "GC", "STATUS"])
 def test_other_commands_print_nothing(shim, daemon, command):
     fake = daemon(replies({"result": {"stdout": None}}))
@@ -46,6 +50,7 @@ def test_other_commands_print_nothing(shim, daemon, command):
     assert shim.spooled() == []
 
 
+@line("1.errors")
 @pytest.mark.parametrize("command", ["ADD", "DEL", "CHECK", "GC", "STATUS"])
 @pytest.mark.parametrize("code", [3, 7, 51, 123])
 def test_errors_of_the_daemon_reach_the_runtime(shim, daemon, command, code):
@@ -56,6 +61,7 @@ def test_errors_of_the_daemon_reach_the_runtime(shim, daemon, command, code):
     assert shim.spooled() == []
 
 
+@line("1.stdin")
 def test_a_large_configuration_and_result_pass(shim, daemon):
     result = {"cniVersion": "1.1.0", "dns": {"search": ["x" * 1000] * 4000}}
     fake = daemon(replies({"result": {"stdout": result}}))
@@ -65,6 +71,7 @@ def test_a_large_configuration_and_result_pass(shim, daemon):
     assert len(fake.requests[0]["params"]["config"]) > 7 << 20
 
 
+@line("2.parallel")
 def test_110_parallel_requests_each_get_their_own_answer(shim, daemon):
     def echo(connection, request):
         result = {"cniVersion": "1.0.0", "id": request["params"]["containerId"]}
@@ -110,12 +117,14 @@ BROKEN = {
 }
 
 
+@line("6.socket")
 @pytest.mark.parametrize("body, code", BROKEN.values(), ids=BROKEN)
 def test_add_survives_a_broken_answer(shim, daemon, body, code):
     daemon(replies(body))
     expect_code(shim("ADD", config()), code)
 
 
+@line("6.socket")
 @pytest.mark.parametrize("name", [key for key in BROKEN if key not in ("no-result",
                                                                       "result-list")])
 def test_del_and_status_survive_a_broken_answer(shim, daemon, name):
@@ -128,6 +137,7 @@ def test_del_and_status_survive_a_broken_answer(shim, daemon, name):
 
 # -- time bounds ---------------------------------------------------------------------------
 
+@line("1.status")
 def test_status_answers_within_2_s_when_the_daemon_hangs(shim, daemon):
     fake = daemon(lambda connection, request: fake.hang(connection, request))
     seen = shim("STATUS", config())
@@ -135,6 +145,7 @@ def test_status_answers_within_2_s_when_the_daemon_hangs(shim, daemon):
     assert seen.seconds < 2, f"expected less than 2 s, saw {seen}"
 
 
+@line("1.status")
 def test_status_answers_within_2_s_when_the_daemon_drips(shim, daemon):
     def drip(connection, request):
         for byte in GOOD:
@@ -147,6 +158,7 @@ def test_status_answers_within_2_s_when_the_daemon_drips(shim, daemon):
     assert seen.seconds < 2, f"expected less than 2 s, saw {seen}"
 
 
+@line("1.status")
 def test_status_answers_within_2_s_when_nobody_accepts(shim):
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as waiting:
         listener.bind(str(shim.run_dir / "cni.sock"))
@@ -157,6 +169,7 @@ def test_status_answers_within_2_s_when_nobody_accepts(shim):
     assert seen.seconds < 2, f"expected less than 2 s, saw {seen}"
 
 
+@line("6.socket")
 def test_add_del_and_check_are_bounded_when_the_daemon_hangs(shim, daemon):
     """The one slow test: it waits for the bounds themselves, all three at once."""
     fake = daemon(lambda connection, request: fake.hang(connection, request))
@@ -181,6 +194,7 @@ def test_add_del_and_check_are_bounded_when_the_daemon_hangs(shim, daemon):
 
 # -- daemon away: the spool --------------------------------------------------------------------
 
+@line("1.delete")
 def test_del_without_daemon_is_kept_durably(shim):
     text = json.dumps(config(prevResult={"ips": [{"address": "10.0.0.2/24"}]}))
     seen = shim("DEL", text, CNI_ARGS="a=b=c", CNI_PATH="/opt/cni/bin")
@@ -193,6 +207,7 @@ def test_del_without_daemon_is_kept_durably(shim):
         "path": "/opt/cni/bin", "netnsOverride": False, "config": text}
 
 
+@line("2.repeated")
 def test_repeated_dels_keep_one_entry_an_attachment(shim):
     for _ in range(3):
         expect_code(shim("DEL", config()), 0)
@@ -201,6 +216,7 @@ def test_repeated_dels_keep_one_entry_an_attachment(shim):
     assert len(shim.spooled()) == 3
 
 
+@line("1.delete")
 def test_a_socket_without_a_listener_counts_as_away(shim):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(shim.run_dir / "cni.sock"))
@@ -209,6 +225,7 @@ def test_a_socket_without_a_listener_counts_as_away(shim):
     assert len(shim.spooled()) == 1
 
 
+@line("6.socket")
 def test_run_directory_that_is_too_long_for_a_socket(shim):
     directory = "/tmp/" + "x" * 100
     expect_code(shim("ADD", config(), WEIR_RUN_DIR=directory), 5)
@@ -216,6 +233,7 @@ def test_run_directory_that_is_too_long_for_a_socket(shim):
     expect_code(shim("DEL", config(), WEIR_RUN_DIR=directory), 0)
 
 
+@line("6.state")
 @pytest.mark.parametrize("directory", ["/proc/weir", "/dev/null/weir", "/missing/too/weir"])
 def test_del_succeeds_when_the_state_directory_is_unwritable(shim, directory):
     seen = shim("DEL", config(), WEIR_STATE_DIR=directory)
@@ -223,6 +241,7 @@ def test_del_succeeds_when_the_state_directory_is_unwritable(shim, directory):
     assert "not recorded" in seen.stderr, f"expected a warning, saw {seen}"
 
 
+@line("6.state")
 @pytest.mark.parametrize("options", ["size=4k,nr_inodes=8", "ro"], ids=["full", "read-only"])
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a tmpfs")
 def test_del_succeeds_on_a_full_or_read_only_disk(shim, options):
@@ -238,6 +257,7 @@ def test_del_succeeds_on_a_full_or_read_only_disk(shim, options):
     assert "not recorded" in seen.stderr, seen
 
 
+@line("2.killed")
 def test_a_killed_del_leaves_no_torn_entry(shim):
     text = json.dumps(config(filler="z" * 100_000)).encode()
     for step in range(40):
@@ -260,6 +280,7 @@ def needed_libraries():
     return [line.split("[")[1].rstrip("]") for line in listing.splitlines() if "(NEEDED)" in line]
 
 
+@line("2.install")
 def test_links_neither_dpdk_nor_boost():
     foreign = [name for name in needed_libraries() if "rte" in name or "boost" in name]
     assert foreign == [], f"expected no library of DPDK or Boost, saw {needed_libraries()}"
@@ -268,6 +289,7 @@ def test_links_neither_dpdk_nor_boost():
     assert "rte_eal_init" not in symbols and "boost::" not in symbols
 
 
+@line("2.install")
 def test_starts_in_under_2_ms(shim):
     if needed_libraries():
         pytest.skip("a sanitizer build is not linked statically")
@@ -287,6 +309,7 @@ def test_starts_in_under_2_ms(shim):
     assert best < 2, f"expected less than 2 ms, saw {best:.2f} ms at best"
 
 
+@line("2.install")
 def test_conflist_names_this_plugin():
     path = pathlib.Path(__file__).parents[2] / "config" / "10-weir.conflist"
     conflist = json.loads(path.read_text())

@@ -6,12 +6,14 @@ import sys
 
 import pytest
 
+from conformance import line, saw
 from shim_harness import SHIM, config
 
 VERSIONS = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 
 
 def expect_code(seen, code):
+    saw(f"code {code}", f"code {seen.code}")
     assert seen.code == code, f"expected code {code}, saw {seen}"
     if code:
         assert seen.stderr, f"expected a log line on stderr, saw {seen}"
@@ -19,6 +21,7 @@ def expect_code(seen, code):
 
 # -- VERSION -------------------------------------------------------------------------
 
+@line("1.version")
 def test_version_needs_neither_stdin_nor_daemon(shim):
     seen = shim.with_open_stdin("VERSION")
     assert seen.status == 0, seen
@@ -62,13 +65,26 @@ ENVIRONMENT = {
 }
 
 
-@pytest.mark.parametrize("command, changes", ENVIRONMENT.values(), ids=ENVIRONMENT)
+def environment_line(name):
+    """Of the contract, by the case's name."""
+    starts = {"id": "6.id", "ifname": "6.ifname", "args-unknown": "1.args", "args": "6.args"}
+    found = [key for start, key in starts.items() if name.startswith(start)]
+    return found[0] if found else "1.command" if "command" in name else "1.variables"
+
+
+def cases(table, line_of):
+    return [pytest.param(*values, id=name, marks=line(line_of(name)))
+            for name, values in table.items()]
+
+
+@pytest.mark.parametrize("command, changes", cases(ENVIRONMENT, environment_line))
 def test_bad_environment_is_refused_before_stdin(shim, command, changes):
     seen = shim.with_open_stdin(command, **changes)
     expect_code(seen, 4)
     assert seen.seconds < 3, f"expected an answer without reading stdin, saw {seen}"
 
 
+@line("1.variables")
 def test_all_missing_variables_are_named_in_one_error(shim):
     seen = shim("ADD", CNI_CONTAINERID=None, CNI_NETNS=None, CNI_IFNAME=None)
     expect_code(seen, 4)
@@ -119,12 +135,22 @@ DOCUMENTS = {
 }
 
 
-@pytest.mark.parametrize("document, code", DOCUMENTS.values(), ids=DOCUMENTS)
+def document_line(name):
+    starts = {"order": "1.order", "version-number": "6.stdin", "version": "6.version",
+              "last-name": "1.stdin", "ipam": "6.ipam", "delegate": "1.path",
+              "prev-result": "1.results", "no-name": "1.name", "empty-name": "1.name",
+              "name-number": "6.stdin", "name": "6.name", "port": "1.errors", "mtu": "1.errors"}
+    found = [key for start, key in starts.items() if name.startswith(start)]
+    return found[0] if found else "6.stdin"
+
+
+@pytest.mark.parametrize("document, code", cases(DOCUMENTS, document_line))
 def test_bad_configuration_is_refused(shim, document, code):
     expect_code(shim("ADD", document), code)
     assert shim.spooled() == []
 
 
+@line("1.delete")
 @pytest.mark.parametrize("document", [DOCUMENTS[key][0] for key in (
     "port", "mtu-small", "mtu-text", "ipam-evil", "ipam-list", "prev-result")])
 def test_del_succeeds_where_only_details_are_wrong(shim, document):
@@ -132,6 +158,7 @@ def test_del_succeeds_where_only_details_are_wrong(shim, document):
     assert len(shim.spooled()) == 1
 
 
+@line("1.stdin")
 def test_stdin_of_8_mib_is_accepted_and_one_byte_more_is_not(shim):
     document = b'{"cniVersion":"1.0.0","name":"net"}'
     padding = b" " * ((8 << 20) - len(document))
@@ -139,6 +166,7 @@ def test_stdin_of_8_mib_is_accepted_and_one_byte_more_is_not(shim):
     expect_code(shim("ADD", document + padding + b" "), 5)
 
 
+@line("6.stdin")
 def test_endless_stdin_is_cut_off(shim):
     generator = subprocess.Popen(
         [sys.executable, "-c", "import os\n"
@@ -155,6 +183,7 @@ def test_endless_stdin_is_cut_off(shim):
     assert process.returncode == 1 and b'"code":5' in stdout, stdout
 
 
+@line("6.stdin")
 @pytest.mark.parametrize("command, bound", [("ADD", 8), ("STATUS", 2)])
 def test_stdin_that_is_never_closed_ends_in_an_error(shim, command, bound):
     seen = shim.with_open_stdin(command, sent=b'{"cniVersion":"1.1.0","name":"net"}', timeout=20)
@@ -162,6 +191,7 @@ def test_stdin_that_is_never_closed_ends_in_an_error(shim, command, bound):
     assert seen.seconds < bound, f"expected an answer within {bound} s, saw {seen}"
 
 
+@line("1.errors")
 def test_closed_standard_streams_do_no_harm(shim):
     seen = subprocess.run(["sh", "-c", f'exec "{SHIM}" <&- 2>&-'], env=shim.environment("ADD"),
                           stdout=subprocess.PIPE, timeout=10, check=False)
@@ -171,6 +201,7 @@ def test_closed_standard_streams_do_no_harm(shim):
     assert seen.returncode == 1, seen
 
 
+@line("1.errors")
 def test_a_reader_that_went_away_does_not_kill_the_shim(shim):
     reader, writer = os.pipe()
     os.close(reader)
@@ -186,6 +217,7 @@ SINCE = {"ADD": "0.1.0", "DEL": "0.1.0", "CHECK": "0.4.0", "GC": "1.1.0", "STATU
 DAEMON_AWAY = {"ADD": 11, "DEL": 0, "CHECK": 11, "GC": 11, "STATUS": 50}
 
 
+@line("1.verbs")
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("command", SINCE)
 def test_commands_exist_since_their_version(shim, command, version):
@@ -196,6 +228,7 @@ def test_commands_exist_since_their_version(shim, command, version):
         assert seen.object["cniVersion"] == version, f"expected the version echoed, saw {seen}"
 
 
+@line("1.version")
 @pytest.mark.parametrize("version", [None, ""])
 def test_absent_version_is_0_1_0(shim, version):
     seen = shim("ADD", config(version))
@@ -219,11 +252,13 @@ NAMESPACES = {"missing": 8, "file": 8, "fifo": 8, "link-to-file": 8, "link-to-ow
               "link-to-pod": 11}
 
 
+@line("6.netns")
 @pytest.mark.parametrize("name, code", NAMESPACES.items(), ids=NAMESPACES)
 def test_namespace_of_an_add(shim, odd_paths, name, code):
     expect_code(shim("ADD", config(), CNI_NETNS=str(odd_paths / name)), code)
 
 
+@line("1.netns")
 @pytest.mark.parametrize("command", ["ADD", "CHECK", "DEL"])
 def test_own_namespace_is_refused_unless_overridden(shim, command):
     expect_code(shim(command, config(), CNI_NETNS="/proc/self/ns/net"), 8)
@@ -233,6 +268,7 @@ def test_own_namespace_is_refused_unless_overridden(shim, command):
         expect_code(seen, DAEMON_AWAY[command])
 
 
+@line("2.repeated")
 @pytest.mark.parametrize("name", ["", "/run/netns/gone"])
 def test_del_does_not_need_the_namespace(shim, name):
     expect_code(shim("DEL", config(), CNI_NETNS=name), 0)
