@@ -31,12 +31,32 @@ std::optional<cni::Error> read_mode(const std::string& mode, api::PortConfig& po
   return cni::Error{cni::Code::invalid_config, "memif.mode is neither \"ethernet\" nor \"ip\""};
 }
 
+// weir's own side: a client connects to a socket that the pod's program makes.
+std::optional<cni::Error> read_role(const std::string& role, const std::string& path,
+                                    api::PortConfig& port) {
+  const auto refuse = [](std::string why) {
+    return cni::Error{cni::Code::invalid_config, "memif." + std::move(why)};
+  };
+  if (!role.empty() && role != "server" && role != "client")
+    return refuse("role is neither \"server\" nor \"client\"");
+  if (role != "client")
+    return path.empty() ? std::nullopt : std::optional(refuse("path needs the role \"client\""));
+  if (path.empty() || path[0] != '/')
+    return refuse("path must be the absolute path of the pod's socket");
+  if (path.size() > kLongestSocketPath) return refuse("path is longer than 107 bytes");
+  port.memif_role = api::MemifRole::client;
+  api::set_text(port.socket_path, path);
+  return std::nullopt;
+}
+
 // The configuration's "memif" object, see weir-cni(8); 0 = the dataplane's default.
 std::optional<cni::Error> read_memif(const cni::Json& object, api::PortConfig& port) {
   cni::FieldReader reader(object, "memif");
   if (reader.boolean("trusted")) port.flags |= api::kPortUnsealed;
   const std::string secret = reader.text("secret");
   const std::string mode = reader.text("mode");
+  const std::string role = reader.text("role");
+  const std::string path = reader.text("path");
   const auto ring = log2_of(reader.integer("ringSize", 32, 16384));
   port.memif_queues = static_cast<uint8_t>(reader.integer("queues", 1, 16).value_or(0));
   port.memif_buffer = static_cast<uint16_t>(reader.integer("bufferSize", 256, 65535).value_or(0));
@@ -53,7 +73,8 @@ std::optional<cni::Error> read_memif(const cni::Json& object, api::PortConfig& p
   }
   port.memif_log2_ring = *ring;
   api::set_text(port.secret, secret);
-  return read_mode(mode, port);
+  const auto bad_role = read_role(role, path, port);
+  return bad_role ? bad_role : read_mode(mode, port);
 }
 
 std::string people_name(const Attachment& row) {

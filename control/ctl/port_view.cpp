@@ -37,7 +37,8 @@ Json counters_json(const api::PortCounters& counters) {
 
 // 0 stands for the dataplane's default, which it alone knows.
 Json memif_json(const api::PortConfig& config) {
-  return {{"mode", config.memif_mode == api::MemifMode::ip ? "ip" : "ethernet"},
+  return {{"role", config.memif_role == api::MemifRole::client ? "client" : "server"},
+          {"mode", config.memif_mode == api::MemifMode::ip ? "ip" : "ethernet"},
           {"log2_ring", config.memif_log2_ring},
           {"queues", config.memif_queues},
           {"buffer_bytes", config.memif_buffer},

@@ -121,7 +121,7 @@ def test_smallest_and_largest_rings(node, pods, log2_size):
     memif = pods.memif(node, memif={"ringSize": 1 << log2_size})
     with Testpmd(memif, "icmpecho", device=f"rsize={log2_size}", eal=("--no-huge", "-m", "512")):
         link_up(node, memif)
-        kernel.ping(memif.ip4, count=200, options=("-f",))
+        kernel.ping(memif.ip4, count=200, options=("-i", "0.002"))
 def zero_copy(memif):
     """testpmd whose memif works in its packet buffers, which nothing seals."""
     free = re.search(r"HugePages_Free: +(\d+)", Path("/proc/meminfo").read_text())
@@ -136,7 +136,7 @@ def test_zero_copy_client_of_a_trusted_port(node, pods):
     memif = pods.memif(node, memif={"trusted": True})
     with zero_copy(memif):
         link_up(node, memif)
-        kernel.ping(memif.ip4, count=100, options=("-f",))
+        kernel.ping(memif.ip4, count=100, options=("-i", "0.002"))
 
 
 def test_zero_copy_client_is_refused_otherwise(node, pods):

@@ -30,9 +30,7 @@ Packet udp(uint16_t flow, uint8_t number = 0) {
   return packet;
 }
 
-uint16_t flow_of(const Bytes& frame) {
-  return load<Be16>(frame.data() + kL4).host();
-}
+uint16_t flow_of(const Bytes& frame) { return load<Be16>(frame.data() + kL4).host(); }
 
 class Queues : public MemifTest {
  protected:
@@ -82,7 +80,8 @@ TEST_F(Queues, EachFlowKeepsItsQueueAndItsOrder) {
   for (uint8_t round = 0; round < 10; ++round) {
     std::vector<Packet> packets;
     for (uint16_t i = 0; i < kVectorSize; ++i)
-      packets.push_back(udp(static_cast<uint16_t>(i % 32), static_cast<uint8_t>(2 * round + i / 32)));
+      packets.push_back(
+          udp(static_cast<uint16_t>(i % 32), static_cast<uint8_t>(2 * round + i / 32)));
     for (const Drop drop : send(packets)) ASSERT_EQ(drop, Drop::count);
     for (uint8_t queue = 0; queue < kQueues; ++queue) {
       for (const Bytes& frame : receive(client, queue)) {
@@ -126,7 +125,8 @@ TEST_F(Queues, AStalledQueueCostsItsOwnFlowsOnly) {
     ASSERT_EQ(send(one)[0], Drop::count);
   }
   std::vector<Packet> mixed{udp(0), udp(other), udp(0), udp(other)};
-  EXPECT_EQ(send(mixed), (std::vector{Drop::tx_ring_full, Drop::count, Drop::tx_ring_full, Drop::count}));
+  EXPECT_EQ(send(mixed),
+            (std::vector{Drop::tx_ring_full, Drop::count, Drop::tx_ring_full, Drop::count}));
 }
 
 TEST_F(Queues, EachReaderIsInterruptedByItsOwnEventfd) {

@@ -53,7 +53,8 @@ TEST_F(Traffic, HeadsLongerThanASnapshotAreSent) {
   make_port(config());
   RawClient client(options());
   ASSERT_TRUE(client.connect(path_));
-  for (const uint16_t head : {uint16_t{129}, uint16_t{142}, uint16_t{176}, uint16_t{192}}) {  // 176: an ICMPv6 error
+  for (const uint16_t head :
+       {uint16_t{129}, uint16_t{142}, uint16_t{176}, uint16_t{192}}) {  // 176: an ICMPv6 error
     const Bytes frame = make_frame(1000);
     Packet packet;
     packet.length = 1000;

@@ -1,7 +1,7 @@
-// One port's control channel: listens, admits one client at a time, carries messages
-// between its socket and the Handshake under deadlines, and says why it hangs up.
+// One port's control side, in either role: the connection to one peer at a time, and why
+// it ended. Listener is the server's, Connector the client's.
 //
-// Threads: the event loop's, all of it. Nothing a peer does blocks it.
+// Threads: the event loop's, all of it.
 #pragma once
 
 #include <functional>
@@ -9,68 +9,54 @@
 #include <string>
 #include <vector>
 
-#include "dataplane/ports/memif/disposal.h"
+#include "dataplane/ports/memif/channel.h"
 #include "dataplane/ports/memif/handshake.h"
-#include "dataplane/ports/memif/path_socket.h"
-#include "dataplane/runtime/event_loop.h"
 
 namespace weir::dataplane::memif {
 
-inline constexpr std::chrono::seconds kMessageDeadline{1};  // between messages, until connected
-
-class Control {
+class Control : protected Channel::Owner {
  public:
   struct Callbacks {
     std::function<void(Session&)> connected;
-    // After connected(), or for a refused client without it. The reason is one for people.
+    // After connected(), or for a peer that did not get so far. The reason is for people.
     std::function<void(const std::string& reason)> disconnected;
   };
 
-  Control(EventLoop& loop, PathSocket socket, HandshakeConfig config, Callbacks callbacks);
-  ~Control();
+  Control(EventLoop& loop, Callbacks callbacks) : loop_(loop), callbacks_(std::move(callbacks)) {}
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
+  ~Control() override = default;
 
-  Status start();
-  // Tells the client why, if there is one, and ends its connection. Calls no callback.
-  void hang_up(const std::string& reason);
-  // Clients are refused with `reason` until `delay` has passed.
-  void refuse_for(std::chrono::milliseconds delay, std::string reason);
-  bool connected() const noexcept { return channel_ && channel_->handshake.complete(); }
-  // Descriptors of past clients that are not closed yet.
+  virtual Status start() = 0;
+  // Ends the connection, tells the peer why, and takes no other until `delay` has passed.
+  // Calls no callback.
+  virtual void hang_up(const std::string& reason, std::chrono::milliseconds delay) = 0;
+  // Descriptors of past peers that are not closed yet.
   size_t undisposed() const { return lane_.pending(); }
 
- private:
-  struct Channel {
-    Channel(api::Fd fd, const HandshakeConfig& config) : socket(std::move(fd)), handshake(config) {}
-    api::Fd socket;
-    Handshake handshake;
-    EventLoop::TimerId deadline = 0;
-  };
-
-  void on_accept();
-  bool may_accept();
-  void pause_accepting();
-  void admit(api::Fd socket);
-  void on_message();
-  bool read_message();
-  bool handle(const Message& message, std::vector<api::Fd>& fds);
-  void set_deadline();
-  void close_channel();
-  void drop(const std::string& reason, bool tell);
-  void send_last(int socket, const std::string& reason) const;
+ protected:
+  // Begins with a peer that is connected to `socket`.
+  Status begin(api::Fd socket, const std::string& peer) {
+    channel_.emplace(loop_, lane_, static_cast<Channel::Owner&>(*this), std::move(socket), peer);
+    return channel_->start();
+  }
+  // Ends the connection; a peer that does not read loses the message.
+  void end(const std::string& reason, bool tell) {
+    if (channel_ && tell) channel_->send(make_disconnect(reason));
+    channel_.reset();
+    forget();
+  }
+  // Gives back what the peer of a channel that ended handed over.
+  virtual void forget() = 0;
+  void on_failure(const std::string& reason, bool tell) override {
+    end(reason, tell);
+    callbacks_.disconnected(reason);
+  }
 
   EventLoop& loop_;
-  PathSocket listener_;
-  HandshakeConfig config_;
   Callbacks callbacks_;
   DisposalLane lane_;
   std::optional<Channel> channel_;
-  EventLoop::TimerId resume_ = 0;  // running while the listener is paused
-  EventLoop::Clock::time_point window_{};
-  unsigned accepted_ = 0;  // in this window
-  EventLoop::Clock::time_point refuse_until_{};
-  std::string refuse_reason_;
 };
 
 }  // namespace weir::dataplane::memif

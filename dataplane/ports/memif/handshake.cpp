@@ -12,12 +12,6 @@ namespace {
 
 Error refuse(std::string reason) { return {ErrorCode::invalid_argument, std::move(reason)}; }
 
-template <size_t N>
-void set_text(std::array<char, N>& field, const std::string& text) {
-  field.fill(0);
-  std::memcpy(field.data(), text.data(), std::min(text.size(), N - 1));
-}
-
 // Takes the same time wherever the two differ.
 bool secret_matches(const std::string& expected, const std::array<char, 24>& given) {
   std::array<char, 24> wanted{};
@@ -43,6 +37,8 @@ std::string printable(const char* text, size_t size) {
   return result;
 }
 
+std::string own_name() { return std::string("weir ") + WEIR_VERSION; }
+
 Message make_message(MessageType type) {
   Message message;
   std::memset(static_cast<void*>(&message), 0, sizeof message);
@@ -59,7 +55,7 @@ Message make_disconnect(const std::string& reason) {
 
 Message Handshake::hello() const {
   Message message = make_message(MessageType::hello);
-  set_text(message.hello.name, std::string("weir ") + WEIR_VERSION);
+  set_text(message.hello.name, own_name());
   message.hello.min_version = kVersion;
   message.hello.max_version = kVersion;
   message.hello.max_region = kMaxRegions - 1;
@@ -96,11 +92,12 @@ Result<Message> Handshake::init(const Init& init) {
   if (init.version != kVersion) return refuse("protocol version is not 2.0");
   if (init.id != 0) return refuse("interface id not found: use id 0");
   if (init.mode != config_.mode) {
-    return refuse(config_.mode == Mode::ip ? "this port is in IP mode" : "this port is in Ethernet mode");
+    return refuse(config_.mode == Mode::ip ? "this port is in IP mode"
+                                           : "this port is in Ethernet mode");
   }
   if (!config_.secret.empty() && !secret_matches(config_.secret, init.secret))
     return refuse("wrong secret");
-  session_.client = printable(init.name.data(), init.name.size());
+  session_.peer = printable(init.name.data(), init.name.size());
   step_ = Step::setup;
   return make_message(MessageType::ack);
 }
@@ -158,7 +155,7 @@ Result<Message> Handshake::connect(const Connect& connect) {
   session_.interface = printable(connect.interface.data(), connect.interface.size());
   step_ = Step::complete;
   Message reply = make_message(MessageType::connected);
-  set_text(reply.connect.interface, "weir");
+  set_text(reply.connect.interface, config_.interface);
   return reply;
 }
 

@@ -8,6 +8,8 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -18,22 +20,26 @@
 
 namespace weir::dataplane::memif {
 
+// Of either role.
 struct HandshakeConfig {
-  std::string secret;      // empty = none asked for
+  std::string secret;      // empty = none asked for, or none given
   uint8_t queues = 1;      // per direction, 1..kMaxQueues
-  uint8_t log2_ring = 10;  // largest that is offered in HELLO
+  uint8_t log2_ring = 10;  // largest that is offered in HELLO, or the size of our rings
   bool unsealed = false;   // takes memory that can shrink: a trusted peer
   Mode mode = Mode::ethernet;
+  uint16_t buffer = 2048;          // client role: bytes of each buffer
+  std::string interface = "weir";  // what the peer is told about our end
 };
 
-// What a client has handed over.
+// What a peer has handed over, or we to the peer.
 struct Session {
   std::vector<Region> regions;
-  std::vector<RingPlace> receive;         // S2M
-  std::vector<RingPlace> send;            // M2S
+  uint16_t buffer = 0;             // see Link
+  std::vector<RingPlace> receive;  // what the peer sends on
+  std::vector<RingPlace> send;
   std::vector<api::Fd> receive_eventfds;  // one for each ring above
   std::vector<api::Fd> send_eventfds;
-  std::string client;  // printable
+  std::string peer;  // its program's name and its interface's; printable
   std::string interface;
   ucred credentials{};  // of whoever connected, as the kernel knows them
 };
@@ -64,9 +70,15 @@ class Handshake {
   Session session_;
 };
 
+std::string own_name();  // of this program, for the peer
 Message make_message(MessageType type);
 Message make_disconnect(const std::string& reason);
 // Up to the first zero, other than printable ASCII replaced: text of a peer for logs.
 std::string printable(const char* text, size_t size);
+template <size_t N>
+void set_text(std::array<char, N>& field, const std::string& text) {
+  field.fill(0);
+  std::memcpy(field.data(), text.data(), std::min(text.size(), N - 1));
+}
 
 }  // namespace weir::dataplane::memif

@@ -99,30 +99,52 @@ std::string_view to_string(Fault fault) noexcept {
 }
 
 Link::Link(std::vector<Region> regions, std::span<const RingPlace> receive,
-           std::span<const RingPlace> send)
+           std::span<const RingPlace> send, uint16_t buffer)
     : view_count_(static_cast<uint16_t>(regions.size())),
       rx_count_(static_cast<uint8_t>(receive.size())),
       tx_count_(static_cast<uint8_t>(send.size())),
+      buffer_(buffer),
       regions_(std::move(regions)) {
   for (uint16_t i = 0; i < view_count_; ++i) views_[i] = {regions_[i].base(), regions_[i].size()};
   for (uint8_t i = 0; i < rx_count_; ++i) {
     rx_[i] = make_ring(receive[i]);
-    store_release(rx_[i].header->tail, 0);
+    store_release(*rx_[i].ours, rx_[i].ahead);
     store_release(rx_[i].header->flags, 0);  // the worker may sleep: interrupts wanted
   }
   for (uint8_t i = 0; i < tx_count_; ++i) {
     tx_[i] = make_ring(send[i]);
-    store_release(tx_[i].header->tail, 0);
+    store_release(*tx_[i].ours, 0);
   }
 }
 
-Link::Ring Link::make_ring(const RingPlace& place) const noexcept {
+Link::Ring Link::make_ring(const RingPlace& place) noexcept {
   std::byte* base = views_[place.region].base + place.offset;
+  auto* header = reinterpret_cast<RingHeader*>(base);
+  const bool client = buffer_ != 0;
   const auto size = static_cast<uint16_t>(1U << place.log2_size);
-  return {.header = reinterpret_cast<RingHeader*>(base),
-          .slots = reinterpret_cast<DescriptorSlot*>(base + sizeof(RingHeader)),
-          .size = size,
-          .mask = static_cast<uint16_t>(size - 1)};
+  Ring ring{.header = header,
+            .slots = reinterpret_cast<DescriptorSlot*>(base + sizeof(RingHeader)),
+            .theirs = client ? &header->tail : &header->head,
+            .ours = client ? &header->head : &header->tail,
+            .size = size,
+            .mask = static_cast<uint16_t>(size - 1),
+            .ahead = client ? size : uint16_t{0},
+            .buffers = place.buffers};
+  lend(ring, ring.ahead);
+  return ring;
+}
+
+// Client role: writes descriptors anew, of buffers that are the peer's to fill (rx) or ours
+// (tx) from now on. From private values: what the peer left in them counts for nothing.
+void Link::lend(Ring& ring, uint16_t until) noexcept {
+  if (static_cast<uint16_t>(until - ring.lent) > ring.size) return;  // the peer went back
+  for (; ring.lent != until; ++ring.lent) {
+    const uint32_t slot = ring.lent & ring.mask;
+    const uint32_t offset = ring.buffers + slot * buffer_stride(buffer_);
+    write_back(ring.slots[slot], 0, 0, buffer_);
+    // relaxed: the head's release publishes it
+    std::atomic_ref(ring.slots[slot].offset_metadata).store(offset, std::memory_order_relaxed);
+  }
 }
 
 // Always 0, the number of descriptors that a broken frame may use.
@@ -162,7 +184,7 @@ uint16_t Link::rx(const RxBatch& batch) noexcept {
 }
 
 uint16_t Link::rx_ring(Ring& ring, const RxBatch& batch, uint16_t filled) noexcept {
-  uint16_t available = static_cast<uint16_t>(load_acquire(ring.header->head) - ring.next);
+  uint16_t available = static_cast<uint16_t>(load_acquire(*ring.theirs) - ring.next);
   if (available > ring.size) [[unlikely]] {
     set_fault(Fault::rx_head);
     return filled;
@@ -262,7 +284,9 @@ void Link::rx_done() noexcept {
     Ring& ring = rx_[i];
     if (ring.published == ring.next) continue;
     ring.published = ring.next;
-    store_release(ring.header->tail, ring.next);
+    const auto offered = static_cast<uint16_t>(ring.next + ring.ahead);
+    if (buffer_ != 0) lend(ring, offered);
+    store_release(*ring.ours, offered);
   }
 }
 
@@ -270,9 +294,10 @@ uint16_t Link::tx(uint8_t queue, std::span<Packet* const> packets, Drop* drops) 
   Ring& ring = tx_[queue];
   uint16_t available = 0;
   if (!broken()) {
-    available = static_cast<uint16_t>(load_acquire(ring.header->head) - ring.next);
+    available = static_cast<uint16_t>(load_acquire(*ring.theirs) + ring.ahead - ring.next);
     if (available > ring.size) [[unlikely]]
       available = set_fault(Fault::tx_head);
+    if (buffer_ != 0) lend(ring, static_cast<uint16_t>(ring.next + available));
   }
   prefetch_buffers<kWrite>(ring, ring.next, std::min<size_t>(available, packets.size()));
   uint16_t sent = 0;
@@ -343,12 +368,12 @@ uint32_t Link::flush() noexcept {
     Ring& ring = tx_[i];
     if (ring.published == ring.next) continue;
     ring.published = ring.next;
-    store_release(ring.header->tail, ring.next);
+    store_release(*ring.ours, ring.next);
     moved |= 1U << i;
   }
   if (moved == 0) return 0;
-  // Full fence: the tails are visible before we look whether the peer sleeps. The peer
-  // clears its mask, fences and looks at the tail; one of us sees the other.
+  // Full fence: the indices are visible before we look whether the peer sleeps. The peer
+  // clears its mask, fences and looks at them; one of us sees the other.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   uint32_t wanted = 0;
   for (uint32_t left = moved; left != 0; left &= left - 1) {
@@ -367,7 +392,7 @@ bool Link::arm() noexcept {
   // Full fence: the mirror image of flush().
   std::atomic_thread_fence(std::memory_order_seq_cst);
   return std::any_of(rx_.begin(), rx_.begin() + rx_count_,
-                     [](Ring& ring) { return load_acquire(ring.header->head) != ring.next; });
+                     [](Ring& ring) { return load_acquire(*ring.theirs) != ring.next; });
 }
 
 void Link::disarm() noexcept {

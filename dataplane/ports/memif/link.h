@@ -1,4 +1,6 @@
-// A connected pod as its worker sees it: mapped regions, rings and private indices.
+// A connected pod as its worker sees it: mapped regions, rings and private indices. The
+// memory is the pod's own in the server role, and ours that the pod maps in the client
+// role; the rules are the same.
 //
 // The peer may change any byte of the regions at any time. Therefore:
 // Invariants:
@@ -49,18 +51,24 @@ enum class Fault : uint8_t {
 // Names rings from the pod's point of view: it is read by the pod's owner.
 std::string_view to_string(Fault fault) noexcept;
 
+// Bytes from one of our own buffers to the next: each starts a cache line.
+constexpr uint32_t buffer_stride(uint16_t buffer) noexcept { return (buffer + 63U) & ~63U; }
+
 // Where a ring lies; checked against the region before a Link is made.
 struct RingPlace {
   uint16_t region = 0;
   uint32_t offset = 0;
   uint8_t log2_size = 0;
+  uint32_t buffers = 0;  // client role: offset of its buffers in region 0
 };
 
 class Link {
  public:
-  // Rings: 1..kMaxQueues in `receive` (S2M) and in `send` (M2S).
+  // Rings: 1..kMaxQueues in `receive` (S2M, or M2S in the client role) and in `send`.
+  // `buffer`: 0 in the server role; in the client role the bytes of each buffer, which
+  // lie buffer_stride(buffer) apart. A client's rings are empty but for their cookies.
   Link(std::vector<Region> regions, std::span<const RingPlace> receive,
-       std::span<const RingPlace> send);
+       std::span<const RingPlace> send, uint16_t buffer = 0);
 
   // See Port for these.
   uint16_t rx(const RxBatch& batch) noexcept;
@@ -86,17 +94,26 @@ class Link {
     std::byte* base = nullptr;
     uint64_t size = 0;
   };
+  // The server moves tails and the client heads. Who is the client lends the buffers: what
+  // it offers to be filled is a whole ring ahead of what it used, and so is what it may
+  // fill itself ahead of what the peer took. In the server role `ahead` is 0.
   struct Ring {
     RingHeader* header = nullptr;
     DescriptorSlot* slots = nullptr;
+    uint16_t* theirs = nullptr;  // index that the peer moves
+    uint16_t* ours = nullptr;    // index that we move
     uint16_t size = 0;
     uint16_t mask = 0;
+    uint16_t ahead = 0;
     uint16_t next = 0;       // first descriptor not used yet
-    uint16_t published = 0;  // our tail, as the peer was told
+    uint16_t published = 0;  // `next`, as the peer was told
     uint16_t fetched = 0;    // first descriptor whose buffer was not prefetched
+    uint16_t lent = 0;       // client role: first descriptor that was not written anew
+    uint32_t buffers = 0;    // client role: offset of the first buffer
   };
 
-  Ring make_ring(const RingPlace& place) const noexcept;
+  Ring make_ring(const RingPlace& place) noexcept;
+  void lend(Ring& ring, uint16_t until) noexcept;
   uint16_t set_fault(Fault fault) noexcept;
   uint16_t rx_ring(Ring& ring, const RxBatch& batch, uint16_t filled) noexcept;
   enum Access { kRead = 0, kWrite = 1 };
@@ -118,6 +135,7 @@ class Link {
   uint16_t view_count_ = 0;
   uint8_t rx_count_ = 0;
   uint8_t tx_count_ = 0;
+  uint16_t buffer_;  // see the constructor
   uint8_t rx_next_ = 0;
   bool interrupts_wanted_ = true;
   bool reported_ = false;

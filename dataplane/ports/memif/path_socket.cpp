@@ -1,14 +1,18 @@
 #include "dataplane/ports/memif/path_socket.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <string_view>
 
 namespace weir::dataplane::memif {
 
@@ -43,15 +47,20 @@ std::optional<struct stat> stat_at(int directory, const std::string& name) {
   return status;
 }
 
-// bind() takes no dirfd; the directory's descriptor stands in for its path.
-Status bind_at(int socket, int directory, const std::string& name) {
-  const std::string path = "/proc/self/fd/" + std::to_string(directory) + "/" + name;
+// bind() and connect() take no dirfd; a descriptor stands in for the path.
+sockaddr_un address_of(int fd, const std::string& name = "") {
+  const std::string path = "/proc/self/fd/" + std::to_string(fd) + name;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
+  std::memcpy(address.sun_path, path.data(), std::min(path.size(), sizeof address.sun_path - 1));
+  return address;
+}
+
+Status bind_at(int socket, int directory, const std::string& name) {
+  const sockaddr_un address = address_of(directory, "/" + name);
+  if (!std::string_view(address.sun_path).ends_with("/" + name)) {
     return {ErrorCode::invalid_argument, "the socket's file name is too long: " + name};
   }
-  std::memcpy(address.sun_path, path.data(), path.size());
   if (bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return errno_error("cannot bind the socket " + name, errno);
   }
@@ -112,6 +121,26 @@ PathSocket::~PathSocket() {
   const auto there = stat_at(directory_.get(), name_);
   if (there && S_ISSOCK(there->st_mode) && there->st_ino == inode_)
     unlinkat(directory_.get(), name_.c_str(), 0);
+}
+
+Result<api::Fd> connect_socket(const std::string& path) {
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  const api::Fd file(
+      static_cast<int>(syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how)));
+  if (!file && errno == ELOOP)
+    return {ErrorCode::config, "a symbolic link is on the way to " + path + ": give the real path"};
+  if (!file) return errno_error("no server at " + path, errno);
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0 || !S_ISSOCK(status.st_mode))
+    return {ErrorCode::config, path + " is not a socket"};
+  api::Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket) return errno_error("cannot create a socket", errno);
+  const sockaddr_un address = address_of(file.get());
+  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return errno_error("no server answers at " + path, errno);
+  return socket;
 }
 
 }  // namespace weir::dataplane::memif

@@ -42,4 +42,9 @@ class PathSocket {
   ino_t inode_ = 0;  // 0: nothing to unlink
 };
 
+// Connects to a peer's SOCK_SEQPACKET socket, without blocking and without following a
+// symbolic link anywhere on the path: the peer may own its directory. The text of an error
+// says what is missing.
+Result<api::Fd> connect_socket(const std::string& path);
+
 }  // namespace weir::dataplane::memif

@@ -7,6 +7,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "dataplane/ports/memif/connector.h"
+#include "dataplane/ports/memif/listener.h"
+
 namespace weir::dataplane::memif {
 
 namespace {
@@ -16,12 +19,6 @@ std::string text_of(const std::array<char, N>& field) {
   return {field.data(), strnlen(field.data(), N)};
 }
 
-template <size_t N>
-void set_text(std::array<char, N>& field, const std::string& text) {
-  field.fill(0);
-  std::memcpy(field.data(), text.data(), std::min(text.size(), N - 1));
-}
-
 Result<HandshakeConfig> handshake_config(const api::PortConfig& config) {
   HandshakeConfig handshake;
   handshake.secret = text_of(config.secret);
@@ -29,6 +26,8 @@ Result<HandshakeConfig> handshake_config(const api::PortConfig& config) {
   handshake.log2_ring = config.memif_log2_ring == 0 ? uint8_t{10} : config.memif_log2_ring;
   handshake.unsealed = (config.flags & api::kPortUnsealed) != 0;
   handshake.mode = config.memif_mode == api::MemifMode::ip ? Mode::ip : Mode::ethernet;
+  if (config.ifname[0] != '\0') handshake.interface = text_of(config.ifname);
+  if (config.memif_buffer != 0) handshake.buffer = config.memif_buffer;
   if (handshake.queues > kMaxQueues) {
     return {ErrorCode::invalid_argument,
             "a memif port has 1 to 16 queues: set memif_queues accordingly"};
@@ -37,7 +36,20 @@ Result<HandshakeConfig> handshake_config(const api::PortConfig& config) {
     return {ErrorCode::invalid_argument,
             "memif rings have 2^5 to 2^14 entries: set memif_log2_ring accordingly"};
   }
+  const uint64_t bytes = largest_plan(handshake).bytes();
+  if (config.memif_role == api::MemifRole::client && bytes > kMaxBytes) {
+    return {ErrorCode::limit, "the memif's rings need " + std::to_string(bytes >> 20) +
+                                  " MiB, 1024 MiB is the most: lower memif_queues, "
+                                  "memif_log2_ring or memif_buffer"};
+  }
   return handshake;
+}
+
+PathSocketConfig path_config(const api::PortConfig& config) {
+  PathSocketConfig path{
+      .path = text_of(config.socket_path), .uid = config.socket_uid, .gid = config.socket_gid};
+  if (config.socket_mode != 0) path.mode = static_cast<mode_t>(config.socket_mode);
+  return path;
 }
 
 }  // namespace
@@ -92,46 +104,58 @@ MemifPort::~MemifPort() {
 Status MemifPort::start(const api::PortConfig& config) {
   name_ = text_of(config.name);
   if (config.memif_mode == api::MemifMode::ip) ip_.emplace(config.mac);
-  Result<HandshakeConfig> handshake = handshake_config(config);
-  if (!handshake) return handshake.error();
-  PathSocketConfig path{
-      .path = text_of(config.socket_path), .uid = config.socket_uid, .gid = config.socket_gid};
-  if (config.socket_mode != 0) path.mode = static_cast<mode_t>(config.socket_mode);
-  Result<PathSocket> socket = PathSocket::create(path);
-  if (!socket) return socket.error();
-  Control::Callbacks callbacks{
-      .connected = [this](Session& session) { connected(session); },
-      .disconnected = [this](const std::string& reason) { disconnected(reason); }};
-  control_ = std::make_unique<Control>(service_.loop_, std::move(*socket), std::move(*handshake),
-                                       std::move(callbacks));
+  auto control = make_control(config);
+  if (!control) return control.error();
+  control_ = std::move(*control);
   return control_->start();
 }
 
+Result<std::unique_ptr<Control>> MemifPort::make_control(const api::PortConfig& config) {
+  Result<HandshakeConfig> handshake = handshake_config(config);
+  if (!handshake) return handshake.error();
+  Control::Callbacks callbacks{
+      .connected = [this](Session& session) { connected(session); },
+      .disconnected = [this](const std::string& reason) { disconnected(reason); }};
+  if (config.memif_role == api::MemifRole::client) {
+    detail_ = "looking for the server";
+    return std::unique_ptr<Control>(std::make_unique<Connector>(
+        service_.loop_, text_of(config.socket_path), std::move(*handshake), std::move(callbacks)));
+  }
+  detail_ = "waiting for a client";
+  Result<PathSocket> socket = PathSocket::create(path_config(config));
+  if (!socket) return socket.error();
+  return std::unique_ptr<Control>(std::make_unique<Listener>(
+      service_.loop_, std::move(*socket), std::move(*handshake), std::move(callbacks)));
+}
+
 void MemifPort::connected(Session& session) {
-  auto link = std::make_unique<Link>(std::move(session.regions), session.receive, session.send);
+  auto link = std::make_unique<Link>(std::move(session.regions), session.receive, session.send,
+                                     session.buffer);
   service_.interrupts_->set_peer(interrupts_id_, std::move(session.receive_eventfds),
                                  std::move(session.send_eventfds));
   link_.store(link.release(), std::memory_order_release);  // publishes the Link's contents
   link_state_ = api::LinkState::up;
   detail_.clear();
-  peer_name_ = session.client;
+  peer_name_ = session.peer;
   if (log_gate_.open()) {
-    spdlog::info("memif port {}: client \"{}\" ({}) connected, pid {} uid {} gid {}", name_,
-                 session.client, session.interface, session.credentials.pid,
-                 session.credentials.uid, session.credentials.gid);
+    spdlog::info("memif port {}: \"{}\" ({}) connected, pid {} uid {} gid {}", name_, session.peer,
+                 session.interface, session.credentials.pid, session.credentials.uid,
+                 session.credentials.gid);
   }
   wake_();  // a worker that sleeps armed what was there before
 }
 
 void MemifPort::disconnected(const std::string& reason) {
   retire_link();
+  // A peer that stays away for one reason is worth one line.
+  const bool news = link_state_ == api::LinkState::up || detail_ != reason;
   // A refused stranger does not wipe out what the port was quarantined for.
   if (link_state_ != api::LinkState::quarantined) {
     link_state_ = api::LinkState::down;
     detail_ = reason;
   }
   peer_name_.clear();
-  if (log_gate_.open()) spdlog::info("memif port {}: {}", name_, reason);
+  if (news && log_gate_.open()) spdlog::info("memif port {}: {}", name_, reason);
 }
 
 void MemifPort::retire_link() {
@@ -149,8 +173,7 @@ void MemifPort::housekeep() {
   link_state_ = api::LinkState::quarantined;
   peer_name_.clear();
   if (log_gate_.open()) spdlog::warn("memif port {} quarantined: {}", name_, detail_);
-  control_->hang_up("quarantined: " + detail_);
-  control_->refuse_for(kQuarantine, "quarantined: " + detail_);
+  control_->hang_up("quarantined: " + detail_, kQuarantine);
   retire_link();
 }
 

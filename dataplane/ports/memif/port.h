@@ -1,7 +1,7 @@
-// The memif port: the project's own server end of memif 2.0 for a hostile pod.
+// The memif port: the project's own end of memif 2.0 for a hostile pod, in either role.
 //
-// Life of a connection: Control admits a client and collects a Session -> a Link is
-// published to the worker -> the client leaves, breaks the rules or the port goes ->
+// Life of a connection: Control meets a peer and collects a Session -> a Link is
+// published to the worker -> the peer leaves, breaks the rules or the port goes ->
 // the Link is unpublished -> grace period -> its memory is unmapped.
 #pragma once
 
@@ -24,7 +24,7 @@
 namespace weir::dataplane::memif {
 
 inline constexpr std::chrono::seconds kQuarantine{
-    1};  // before a port that was lied to listens again
+    1};  // before a port that was lied to meets a peer again
 
 class MemifService;
 
@@ -43,7 +43,7 @@ class MemifPort final : public Port {
 
   // Main thread: disconnects a peer whose link is broken. The service calls it.
   void housekeep();
-  // Descriptors of past clients that are not closed yet.
+  // Descriptors of past peers that are not closed yet.
   size_t undisposed() const { return control_ ? control_->undisposed() : 0; }
 
  private:
@@ -51,6 +51,7 @@ class MemifPort final : public Port {
   MemifPort(MemifService& service, std::function<void()> wake);
 
   Status start(const api::PortConfig& config);
+  Result<std::unique_ptr<Control>> make_control(const api::PortConfig& config);
   void connected(Session& session);
   void disconnected(const std::string& reason);
   void retire_link();
@@ -67,7 +68,7 @@ class MemifPort final : public Port {
   // Main thread only.
   std::string name_;
   api::LinkState link_state_ = api::LinkState::down;
-  std::string detail_ = "waiting for a client";
+  std::string detail_;
   std::string peer_name_;
   LogGate log_gate_;
   std::unique_ptr<Control> control_;
@@ -82,9 +83,9 @@ class MemifService {
   MemifService(const MemifService&) = delete;
   MemifService& operator=(const MemifService&) = delete;
 
-  // Listens on config.socket_path. `wake` wakes the port's worker from its sleep; it is
-  // called on the main and on the helper thread, must not block, and must not be lost
-  // on a worker that has armed the port but does not sleep yet.
+  // Listens on config.socket_path, or connects to it in the client role. `wake` wakes the port's
+  // worker from its sleep; it is called on the main and on the helper thread, must not block, and
+  // must not be lost on a worker that has armed the port but does not sleep yet.
   Result<std::unique_ptr<MemifPort>> make_port(const api::PortConfig& config,
                                                std::function<void()> wake);
 

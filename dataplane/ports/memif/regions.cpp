@@ -24,8 +24,7 @@ Result<uint64_t> check_file(int fd, uint64_t size, bool trusted) {
   // for everything that is neither shmem nor hugetlbfs.
   const int seals = fcntl(fd, F_GET_SEALS);
   if (seals < 0) return refuse("region is not a memfd");
-  if (!trusted && (seals & F_SEAL_SHRINK) == 0)
-    return refuse("region's memfd lacks F_SEAL_SHRINK");
+  if (!trusted && (seals & F_SEAL_SHRINK) == 0) return refuse("region's memfd lacks F_SEAL_SHRINK");
   struct statfs file_system {};
   if (fstatfs(fd, &file_system) != 0) return refuse("region's file system is unknown");
   const bool huge = file_system.f_type == HUGETLBFS_MAGIC;
@@ -36,14 +35,17 @@ Result<uint64_t> check_file(int fd, uint64_t size, bool trusted) {
   return huge ? static_cast<uint64_t>(file_system.f_bsize) : kPage;
 }
 
-constexpr uint64_t round_up(uint64_t bytes, uint64_t page) { return (bytes + page - 1) / page * page; }
+constexpr uint64_t round_up(uint64_t bytes, uint64_t page) {
+  return (bytes + page - 1) / page * page;
+}
 
 // Addresses that begin at a multiple of `page`; readable zeros. nullptr when there are none.
 std::byte* reserve(uint64_t bytes, uint64_t page) {
   void* all = mmap(nullptr, bytes + page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (all == MAP_FAILED) return nullptr;
   auto* start = static_cast<std::byte*>(all);
-  const uint64_t before = round_up(reinterpret_cast<uintptr_t>(all), page) - reinterpret_cast<uintptr_t>(all);
+  const uint64_t before =
+      round_up(reinterpret_cast<uintptr_t>(all), page) - reinterpret_cast<uintptr_t>(all);
   if (before > 0) munmap(start, before);
   if (before < page) munmap(start + before + bytes, page - before);
   return start + before;
@@ -60,7 +62,8 @@ Result<Region> Region::map(int fd, uint64_t size, bool trusted) {
   region.reserved_ = round_up(size, *page) + round_up(kReadSlack, kPage);
   region.base_ = reserve(region.reserved_, *page);
   if (region.base_ == nullptr) return refuse("region cannot be mapped");
-  if (mmap(region.base_, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+  if (mmap(region.base_, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
+      MAP_FAILED) {
     return refuse(errno == EPERM || errno == EACCES ? "region is not writable"
                                                     : "region cannot be mapped");
   }

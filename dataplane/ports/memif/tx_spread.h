@@ -35,7 +35,8 @@ uint16_t spread(std::span<Packet* const> packets, uint8_t queues, Drop* drops, S
         refused[length] = drops[first + i];
         place[length++] = static_cast<uint8_t>(i);
       }
-      sent = static_cast<uint16_t>(sent + send(queue, std::span(run).first(length), refused.data()));
+      sent =
+          static_cast<uint16_t>(sent + send(queue, std::span(run).first(length), refused.data()));
       for (uint8_t i = 0; i < length; ++i) drops[first + place[i]] = refused[i];
     }
   }

@@ -25,6 +25,7 @@ class Testpmd:
     def __init__(self, pod, mode="icmpecho", vdevs=(), start=True, role="client", device="",
                  queues=1, eal=("--no-huge", "-m", "128"), options=()):
         self.prefix = unique("testpmd")
+        self.role = role
         # The dataplane's worker takes the last one, unless told otherwise.
         core = min(os.sched_getaffinity(0))
         memif = (
@@ -84,6 +85,8 @@ class Testpmd:
 
     def close(self):
         """Leaves in order, so that captures are written out."""
+        if self.role == "server":
+            self.process.kill()  # DPDK 22.11's memif server does not come out of close()
         if self.process.poll() is None:
             try:
                 self.process.stdin.write("quit\n")

@@ -1,0 +1,36 @@
+// The server's control side: listens on the port's socket, admits one client at a time
+// and carries messages between it and the Handshake.
+#pragma once
+
+#include "dataplane/ports/memif/control.h"
+#include "dataplane/ports/memif/path_socket.h"
+
+namespace weir::dataplane::memif {
+
+class Listener final : public Control {
+ public:
+  Listener(EventLoop& loop, PathSocket socket, HandshakeConfig config, Callbacks callbacks);
+  ~Listener() override;
+
+  Status start() override;
+  void hang_up(const std::string& reason, std::chrono::milliseconds delay) override;
+
+ private:
+  void on_accept();
+  bool may_accept();
+  void pause_accepting();
+  void admit(api::Fd socket);
+  bool on_message(const Message& message, std::vector<api::Fd>& fds) override;
+  void forget() override { handshake_.reset(); }
+
+  PathSocket listener_;
+  HandshakeConfig config_;
+  std::optional<Handshake> handshake_;  // of channel_'s client
+  EventLoop::TimerId resume_ = 0;       // running while the listener is paused
+  EventLoop::Clock::time_point window_{};
+  unsigned accepted_ = 0;  // in this window
+  EventLoop::Clock::time_point refuse_until_{};
+  std::string refuse_reason_;
+};
+
+}  // namespace weir::dataplane::memif
