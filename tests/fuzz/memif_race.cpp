@@ -90,7 +90,8 @@ class Race {
         reinterpret_cast<uint64_t*>(ring.slot(memory_, static_cast<uint16_t>(word.at / 2)));
     const std::span<std::byte> region = memory_[word.at % 2];
     auto* any = reinterpret_cast<uint64_t*>(region.data()) + word.at / 2 % (region.size() / 8);
-    return {word.where % 3 == 0 ? any : slot + word.at % 2, word.value};
+    const uint64_t value = word.value;  // Word is packed: no reference into it
+    return {word.where % 3 == 0 ? any : slot + word.at % 2, value};
   }
 
   // A good client's memory: frames to take, buffers to fill.
