@@ -71,9 +71,9 @@ class Weir(Device):
 
     name = "weir"
 
-    def __init__(self, pods=2, mtu=1500, routes=0):
+    def __init__(self, pods=2, mtu=1500, routes=0, workers=(DEVICE_CORE,)):
         config = node_config(
-            dataplane={"workers": [DEVICE_CORE], "memory_mib": MEMORY_MIB},
+            dataplane={"workers": list(workers), "memory_mib": MEMORY_MIB},
             network={"mtu": mtu},
         )
         self.node = Node(config)

@@ -1,6 +1,6 @@
 """docs/performance.md: method, tables and plots of one result."""
 
-from . import markdown
+from . import markdown, scaling
 
 _METHOD = """\
 A number here counts only beside its rival's, measured seconds apart on the same machine.
@@ -87,6 +87,7 @@ def text(result, plots):
         "## How it is measured", "", _METHOD,
         "Devices as they were started:", "", markdown.commands(rows), "",
         "## Rows", "", *[_section(row, plots) for row in result["rows"]],
+        scaling.section(result["rows"]),
     ))
 
 

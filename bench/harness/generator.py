@@ -40,7 +40,7 @@ class Load:
     rate: float = 0
     seconds: float = 0.5
     latency: bool = False
-    realtime: bool = True  # before all ordinary processes of the generator's core
+    shares_core: bool = False  # others need the generator's core; else it comes before them
 
     def arguments(self):
         buffer = 2048 if max(self.sizes) <= 2048 else 16384
@@ -51,7 +51,7 @@ class Load:
         ]
         for size in self.sizes:
             options += ["--size", size]
-        flags = (("--latency", self.latency), ("--realtime", self.realtime))
+        flags = (("--latency", self.latency), ("--realtime", not self.shares_core))
         return options + [flag for flag, wanted in flags if wanted]
 
 

@@ -203,7 +203,7 @@ class Churn(Probe):
     which the worker had to wait are repeated."""
 
     routes = 10_000
-    load = Load(rate=2_000_000, realtime=False)
+    load = Load(rate=2_000_000, shares_core=True)
 
     def __init__(self, changes):
         self.changes = changes

@@ -103,6 +103,22 @@ def _pods_row():
     )
 
 
+def _null_row():
+    load = Load()
+    # Spelled differently, so that they are two processes.
+    return Row("null", "the same weir twice, to see what the method makes of no difference",
+               (Contestant("weir", WEIR, load), Contestant("again", Spec.of(Weir, pods=2), load)))
+
+
+def _worker_row():
+    load = Load(shares_core=True)
+    return Row(
+        "workers", "weir with two workers, of which one shares its core with the generator",
+        (Contestant("2 workers", Spec.of(Weir, workers=(1, 0)), load),
+         Contestant("1 worker", WEIR, load)),
+    )
+
+
 def _jumbo_row():
     load = Load(sizes=(9018,))
     return Row("jumbo", "weir with an MTU of 9000, frames of 9018 bytes",
@@ -147,5 +163,5 @@ def _latency_row():
 def rows():
     return [
         *_frame_rows(), _flow_row(), _route_row(4, 64), _route_row(6, SMALLEST6), _pods_row(),
-        _jumbo_row(), _latency_row(), *_other_rows(),
+        _null_row(), _worker_row(), _jumbo_row(), _latency_row(), *_other_rows(),
     ]

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from harness import document, markdown
+from harness import document, markdown, scaling
 from harness.latency import loss, search
 from harness.trial import Series, compare, fault
 from harness.machine import Disturbance
@@ -94,6 +94,7 @@ def test_disturbed_trials_do_not_count():
     assert "steal" in fault(report(), Disturbance(0, 0, 2))
     assert "worker waited" in fault(report(), Disturbance(9, 0.01, 0))
     assert "generator waited" in fault(report(waited=0.02), quiet)
+    assert fault(report(waited=0.02), quiet, shares_core=True) is None
 
 
 def test_wrong_frames_end_the_run():
@@ -107,3 +108,10 @@ def test_comparison_leaves_lost_pairs_out():
     interval = compare(series, "a", "b")
     assert (interval.median, interval.n) == (2, 2)
     assert compare({"a": Series([None]), "b": Series([None])}, "a", "b") is None
+
+
+def test_workers_are_modelled_from_one():
+    assert scaling.handed_over(1, 20, 50) == pytest.approx(20)
+    assert scaling.handed_over(4, 20, 50) == pytest.approx(4 / (1 / 20 + 0.75 / 50))
+    assert "More workers" in scaling.section(RESULT["rows"])
+    assert scaling.section([]) == ""
