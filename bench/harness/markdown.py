@@ -67,6 +67,23 @@ def _generator(row):
     return text + f" A bare copy from ring to ring: {number(row['copy_limit'])} {unit}.\n"
 
 
+# What probes count beside the row's own unit.
+_ALSO = {
+    "add_p99_ms": "ADD p99 {} ms", "del_ms": "DEL median {} ms", "del_p99_ms": "DEL p99 {} ms",
+    "changes_per_second": "{} changes a second", "lost": "{} frames lost",
+    "offered": "{} frames offered",
+}
+
+
+def _also(row):
+    """A line for each probe; traffic rows say it in the table."""
+    for label, contestant in row["contestants"].items():
+        medians = {} if contestant.get("load") else contestant["medians"]
+        parts = [text.format(number(medians[key])) for key, text in _ALSO.items() if key in medians]
+        if parts:
+            yield f"{label}: {', '.join(parts)} (medians of the trials).\n"
+
+
 def row_section(row, ours):
     head = (row["unit"] in _LOWER_IS_BETTER and "less is better") or "more is better"
     lines = list(_row_lines(row))
@@ -74,7 +91,7 @@ def row_section(row, ours):
     text.append(table(
         ("contestant", f"median ({head})", f"{ours} / this one", "trials", "rejected"), lines
     ))
-    text += ["", _generator(row), f"`bench/run --row {row['name']}`", ""]
+    text += ["", _generator(row), *_also(row), f"`bench/run --row {row['name']}`", ""]
     return "\n".join(text)
 
 

@@ -1,5 +1,6 @@
 """Medians, ratios of paired trials and their intervals."""
 
+import math
 import random
 import statistics
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ def bootstrap(values, resamples=_RESAMPLES):
     return Interval(
         statistics.median(values), medians[tail], medians[resamples - 1 - tail], len(values)
     )
+
+
+def percentile(values, percent):
+    """By nearest rank: with fewer than 100 values the 99th is the largest."""
+    return sorted(values)[max(math.ceil(len(values) * percent / 100), 1) - 1]
 
 
 def paired_ratios(ours, theirs):

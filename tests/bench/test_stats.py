@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from harness.stats import bootstrap, interleaved, paired_ratios
+from harness.stats import bootstrap, interleaved, paired_ratios, percentile
 
 
 def test_bootstrap_of_equal_values_is_that_value():
@@ -53,3 +53,9 @@ def test_unequal_series_are_an_error():
 
 def test_order_is_reversed_every_other_pass():
     assert list(interleaved("ABC", 3)) == [["A", "B", "C"], ["C", "B", "A"], ["A", "B", "C"]]
+
+
+def test_percentile_by_nearest_rank():
+    assert percentile(range(1, 201), 99) == 198
+    assert percentile([5, 3], 99) == 5
+    assert percentile([7], 1) == 7
