@@ -56,14 +56,12 @@ class Device:
     def resume(self):
         """Is ready for traffic when this returns."""
 
+    def revive(self):
+        """True when the device had died and was started again."""
+        return False
+
     def close(self):
         raise NotImplementedError
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 class Weir(Device):

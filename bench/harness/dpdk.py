@@ -83,6 +83,16 @@ class DpdkDevice(Device):
     def worker_pid(self):
         return self.process.pid
 
+    def revive(self):
+        # DPDK's memif driver unmaps a client's memory under the forwarding thread when the
+        # client leaves, so these programs sometimes crash between two trials.
+        if self.process.poll() is None:
+            return False
+        for port in (0, 1):
+            Path(self.socket(port)).unlink(missing_ok=True)
+        self._start()
+        return True
+
     def close(self):
         if self.process is not None and self.process.poll() is None:
             self.resume()

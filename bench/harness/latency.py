@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from .trial import attempt, fault
+from .trial import attempt
 
 _ATTEMPTS = 10
 _STEPS = 8  # halvings: a rate is found to 1/256 of the highest
@@ -38,8 +38,8 @@ class _Loaded:
     def report(self, **changes):
         """Of an undisturbed trial; None when the machine never was quiet enough."""
         for _ in range(_ATTEMPTS):
-            report, disturbance = attempt(self.device, replace(self.load, **changes))
-            if fault(report, disturbance) is None:
+            report, reason = attempt(self.device, replace(self.load, **changes))
+            if reason is None:
                 return report
         return None
 

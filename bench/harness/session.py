@@ -43,7 +43,6 @@ def _described(series, device, unit, load):
         "interval": _interval(bootstrap([report[unit] for report in good]) if good else None),
         "rejected": series.rejected,
         "reasons": sorted(set(series.reasons)),
-        "switches": series.switches,
         # Medians of all else that was counted.
         "medians": {key: statistics.median(report[key] for report in good)
                     for key in (good[0] if good else ()) if isinstance(good[0][key], (int, float))},

@@ -3,6 +3,8 @@
 import time
 from dataclasses import dataclass, field
 
+from lab.run import CommandFailed
+
 from .generator import traffic
 from .machine import Watch, prefer
 from .stats import bootstrap, interleaved, paired_ratios
@@ -20,7 +22,6 @@ class Series:
 
     reports: list = field(default_factory=list)
     rejected: int = 0
-    switches: int = 0  # involuntary, in the trials that count
     reasons: list = field(default_factory=list)  # why trials were rejected
 
     def values(self, key="mpps"):
@@ -44,16 +45,24 @@ def fault(report, disturbance, shares_core=False):
 
 
 def attempt(device, load):
-    """One run: its report and what disturbed it."""
+    """One run: its report, and why it does not count or None."""
+    if device.revive():
+        return None, "the device had died and was started again"
     device.resume()
     try:
         prefer(device.worker_pid())
         watch = Watch(device.worker_pid())
         report = traffic(device, load)
-        return report, watch.disturbance()
+        disturbance = watch.disturbance()
+    except (CommandFailed, FileNotFoundError) as error:
+        time.sleep(_REST)
+        if device.revive():
+            return None, "the device died"
+        raise error
     finally:
         device.pause()
-        time.sleep(_REST)
+    time.sleep(_REST)
+    return report, fault(report, disturbance, load.shares_core)
 
 
 def trial(device, load, series):
@@ -62,11 +71,9 @@ def trial(device, load, series):
         series.reports.append(device.run())
         return
     for _ in range(_ATTEMPTS):
-        report, disturbance = attempt(device, load)
-        reason = fault(report, disturbance, load.shares_core)
+        report, reason = attempt(device, load)
         if reason is None:
             series.reports.append(report)
-            series.switches += disturbance.switches
             return
         series.rejected += 1
         series.reasons.append(reason)

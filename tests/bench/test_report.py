@@ -11,7 +11,7 @@ from harness.machine import Disturbance
 INTERVAL = {"median": 1.07, "low": 1.02, "high": 1.13, "n": 6}
 CONTESTANT = {
     "values": [20.9, None, 21.1], "interval": {"median": 21.0, "low": 20.9, "high": 21.1, "n": 2},
-    "rejected": 5, "reasons": ["1 ticks of steal time"], "switches": 0, "medians": {},
+    "rejected": 5, "reasons": ["1 ticks of steal time"], "medians": {},
     "command": "weir-dataplane workers=[1]", "hugepages": True, "load": "--size 64",
 }
 RESULT = {
