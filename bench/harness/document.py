@@ -34,12 +34,9 @@ def merged(results):
     """Later results' rows take the place of earlier ones of the same name."""
     rows = {}
     for result in results:
-        for row in result["rows"]:
-            rows[row["name"]] = row
-    return results[-1] | {
-        "rows": list(rows.values()), "commands": [result["command"] for result in results],
-        "seconds": sum(result["seconds"] for result in results),
-    }
+        source = {"revision": result["revision"], "date": result["date"]}
+        rows |= {row["name"]: row | source for row in result["rows"]}
+    return results[-1] | {"rows": list(rows.values())}
 
 
 def _plot_line(plots, name):
@@ -60,7 +57,7 @@ def _latency_section(row):
         markdown.table(("device", "NDR, Mpps (no loss)", "PDR, Mpps (0.5 % loss)"), rates), "",
         "Microseconds from generator to sink, both of their rings included:", "",
         markdown.table(("device", "of its PDR", *_PERCENTILES), lines), "",
-        f"`bench/run --row {row['name']}`", "",
+        markdown.source(row), "",
     ))
 
 
@@ -75,12 +72,11 @@ def text(result, plots):
     """`plots`: name -> path as the document links it."""
     rows = [row for row in result["rows"] if "contestants" in row]
     rejected = sum(c["rejected"] for row in rows for c in row["contestants"].values())
-    commands = ", ".join(f"`{command}`" for command in result["commands"])
     return "\n".join((
         "# Performance", "",
-        f"Made by `bench/report` from {commands}: revision {result['revision']}, "
-        f"{result['date']}, {result['seconds']} s, {rejected} trials rejected. "
-        "Do not edit; run it again.", "",
+        "Made by `bench/report` from results of `bench/run`; do not edit, run it again. Under "
+        "each row stands the command that repeats it, and the revision and the time it was "
+        f"measured. In all of them {rejected} trials were rejected.", "",
         f"Machine: {markdown.machine(result['machine'])}.", "",
         "## Ratios", "", markdown.summary(rows), "", _plot_line(plots, "ratios"),
         _plot_line(plots, "sizes"),

@@ -84,6 +84,10 @@ def _also(row):
             yield f"{label}: {', '.join(parts)} (medians of the trials).\n"
 
 
+def source(row):
+    return f"`bench/run --row {row['name']}`, revision {row['revision']}, {row['date']}"
+
+
 def row_section(row, ours):
     head = (row["unit"] in _LOWER_IS_BETTER and "less is better") or "more is better"
     lines = list(_row_lines(row))
@@ -91,7 +95,7 @@ def row_section(row, ours):
     text.append(table(
         ("contestant", f"median ({head})", f"{ours} / this one", "trials", "rejected"), lines
     ))
-    text += ["", _generator(row), *_also(row), f"`bench/run --row {row['name']}`", ""]
+    text += ["", _generator(row), *_also(row), source(row), ""]
     return "\n".join(text)
 
 
@@ -102,7 +106,9 @@ def summary(rows):
         ours = next(iter(row["contestants"]), "")
         for label, values in row["ratios"].items():
             lines.append((row["title"], f"{ours} / {label}", ratio(values),
-                          values["n"] if values else 0, verdict(values, row["unit"])))
+                          values["n"] if values else 0,
+                          # weir beside itself is a question of scale, not of better or worse.
+                          verdict(values, row["unit"]) if ours == "weir" else ""))
     return table(("row", "ratio of", "median [95 % interval]", "pairs", ""), lines)
 
 

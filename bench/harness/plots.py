@@ -3,6 +3,7 @@
 import matplotlib
 
 matplotlib.use("svg")
+matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text
 matplotlib.rcParams["svg.hashsalt"] = "weir"  # the same data gives the same file
 
 from matplotlib import pyplot  # noqa: E402

@@ -1,7 +1,10 @@
 """Runs rows and gathers their result as plain data, ready for JSON."""
 
+import re
 import statistics
 from contextlib import ExitStack
+
+from lab.run import TREE
 
 from .generator import weir_bench
 from .latency import measure_latency
@@ -36,6 +39,11 @@ class Devices:
         self.keep_only(())
 
 
+def _anywhere(command):
+    """Without the places that differ from run to run and from tree to tree."""
+    return re.sub(r"(/\S*?/)?weir-bench-\w+", "DIR", command.replace(f"{TREE}/", ""))
+
+
 def _described(series, device, unit, load):
     good = [report for report in series.reports if report]
     described = {
@@ -49,7 +57,7 @@ def _described(series, device, unit, load):
     }
     if load is not None:
         described |= {
-            "command": " ".join(device.command),
+            "command": _anywhere(" ".join(device.command)),
             "hugepages": device.hugepages,
             "load": " ".join(str(argument) for argument in load.arguments()),
         }
