@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "control/ctl/drop_view.h"
+#include "control/ctl/memif_view.h"
 #include "control/ctl/table.h"
 
 namespace weir::ctl {
@@ -35,17 +36,6 @@ Json counters_json(const api::PortCounters& counters) {
           {"drops", json_u64(counters.drops)}};
 }
 
-// 0 stands for the dataplane's default, which it alone knows.
-Json memif_json(const api::PortConfig& config) {
-  return {{"role", config.memif_role == api::MemifRole::client ? "client" : "server"},
-          {"mode", config.memif_mode == api::MemifMode::ip ? "ip" : "ethernet"},
-          {"log2_ring", config.memif_log2_ring},
-          {"queues", config.memif_queues},
-          {"buffer_bytes", config.memif_buffer},
-          {"has_secret", config.secret[0] != '\0'},
-          {"takes_unsealed", (config.flags & api::kPortUnsealed) != 0}};
-}
-
 Json state_json(const api::PortState& port) {
   const api::PortConfig& config = port.config;
   Json json{{"key", json_u64(config.key)},
@@ -64,7 +54,7 @@ Json state_json(const api::PortState& port) {
             {"link", to_string(port.link)},
             {"detail", field_text(port.detail)},
             {"peer_name", field_text(port.peer_name)}};
-  if (config.kind == api::PortKind::memif) json["memif"] = memif_json(config);
+  if (config.kind == api::PortKind::memif) json["memif"] = memif_json(port);
   json["counters"] = counters_json(port.counters);
   return json;
 }
@@ -197,7 +187,7 @@ std::string port_text(const api::PortState& port, std::span<const api::DropCount
   fields.add("link", std::string(to_string(port.link)) + (detail.empty() ? "" : ": " + detail));
   fields.add("interface", field_text(config.ifname));
   fields.add("socket", field_text(config.socket_path));
-  fields.add("peer", field_text(port.peer_name));
+  if (config.kind == api::PortKind::memif) add_memif_fields(fields, port);
   fields.add("mac", weir::to_string(config.mac));
   fields.add("mtu", std::to_string(config.mtu));
   fields.add("addresses", joined(addresses(config)));
@@ -208,7 +198,7 @@ std::string port_text(const api::PortState& port, std::span<const api::DropCount
   fields.add("received", packets_and_bytes(port.counters.rx_packets, port.counters.rx_bytes));
   fields.add("sent", packets_and_bytes(port.counters.tx_packets, port.counters.tx_bytes));
   fields.add("dropped", std::to_string(port.counters.drops) + " packets");
-  std::string text = fields.text();
+  std::string text = fields.text() + rings_text(port.memif);
   const auto seen = nonzero(drops);
   if (!seen.empty()) text += "\n" + drops_text(seen);
   return text;

@@ -138,6 +138,33 @@ struct PortCounters {
 
 enum class LinkState : uint8_t { down = 0, up = 1, quarantined = 2 };
 
+inline constexpr size_t kMaxMemifRings = 16;
+
+struct MemifRing {
+  uint16_t size = 0;       // descriptors
+  uint16_t fill = 0;       // that hold packets which their reader did not give back yet
+  uint8_t interrupts = 0;  // 1: the reader asks for interrupts, 0: it polls
+  std::array<uint8_t, 3> reserved{};
+  uint64_t packets = 0;  // through it since the peer connected
+};
+
+// A memif's connection; what belongs to a peer is zero while there is none.
+struct MemifState {
+  uint32_t peer_pid = 0;
+  uint32_t peer_uid = 0;
+  uint32_t peer_gid = 0;
+  uint32_t regions = 0;
+  uint64_t region_bytes = 0;
+  uint64_t connections = 0;            // since the port was made
+  std::array<char, 32> interface{};    // what the peer calls its end
+  std::array<char, 96> last_end{};     // why the last connection ended, or did not come about
+  uint8_t rx_rings = 0;
+  uint8_t tx_rings = 0;
+  std::array<uint8_t, 6> reserved{};
+  std::array<MemifRing, kMaxMemifRings> rx{};  // what the dataplane reads
+  std::array<MemifRing, kMaxMemifRings> tx{};
+};
+
 struct PortState {
   PortConfig config;
   uint32_t index = 0;   // dataplane's own number, reused after deletion
@@ -146,7 +173,8 @@ struct PortState {
   std::array<uint8_t, 7> reserved{};
   PortCounters counters;
   std::array<char, 64> detail{};     // why down or quarantined
-  std::array<char, 64> peer_name{};  // memif: the client's own name
+  std::array<char, 64> peer_name{};  // memif: the name of the peer's program
+  MemifState memif;
 };
 
 enum class RouteKind : uint8_t {

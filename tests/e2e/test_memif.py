@@ -32,6 +32,24 @@ def test_result_names_the_socket(node, memif):
     assert Path(memif.socket_path).is_socket()
 
 
+def test_weirctl_shows_the_connection(node, pods, memif):
+    kernel = pods.kernel(node)
+    with Testpmd(memif, "icmpecho"):
+        link_up(node, memif)
+        kernel.ping(memif.ip4, count=5)
+        state = node.ctl("port", "show", memif.ip4)["memif"]
+        assert state["role"] == "server" and state["mode"] == "ethernet"
+        assert state["peer"]["name"].startswith("DPDK")
+        assert state["peer"]["interface"] == "net_memif0"
+        assert state["peer"]["pid"] > 0 and state["connections"] == 1
+        assert [ring["direction"] for ring in state["rings"]] == ["rx", "tx"]
+        assert all(ring["packets"] >= 5 and ring["size"] == 1024 for ring in state["rings"])
+        assert state["regions"] == 1 and state["region_bytes"] > 0
+        assert "net_memif0" in node.ctl_raw("port", "show", memif.ip4).stdout
+    wait_for(lambda: node.ports()[memif.ip4]["memif"]["last_end"], 10, "end of the link")
+    assert node.ports()[memif.ip4]["memif"]["rings"] == []
+
+
 def test_answers_echo(node, pods, memif):
     kernel = pods.kernel(node)
     with Testpmd(memif, "icmpecho"):

@@ -178,7 +178,9 @@ uint16_t Link::rx(const RxBatch& batch) noexcept {
   uint16_t filled = 0;
   for (uint8_t i = 0; i < rx_count_ && filled < batch.packets.size(); ++i) {
     rx_next_ = rx_next_ + 1U < rx_count_ ? static_cast<uint8_t>(rx_next_ + 1) : uint8_t{0};
+    const uint16_t before = filled;
     filled = rx_ring(rx_[rx_next_], batch, filled);
+    if (filled != before) rx_packets_[rx_next_].add(filled - before);  // idle ports stay cheap
   }
   return filled;
 }
@@ -314,6 +316,7 @@ uint16_t Link::tx(uint8_t queue, std::span<Packet* const> packets, Drop* drops) 
   }
   // As many again are likely to follow.
   prefetch_buffers<kWrite>(ring, ring.next, std::min<size_t>(available, sent));
+  tx_packets_[queue].add(sent);
   return sent;
 }
 

@@ -81,6 +81,9 @@ class Link {
   bool arm() noexcept;
   void disarm() noexcept;
 
+  // Main thread: rings and memory as they are now. Fill is what the peer claims.
+  void state(api::MemifState& state) const noexcept;
+
   // Written by the worker, read by both.
   Fault fault() const noexcept { return fault_.load(std::memory_order_acquire); }
   // Worker: true once, after the fault was set.
@@ -114,6 +117,7 @@ class Link {
 
   Ring make_ring(const RingPlace& place) noexcept;
   void lend(Ring& ring, uint16_t until) noexcept;
+  api::MemifRing state_of(const Ring& ring, bool to_server, const Counter& packets) const noexcept;
   uint16_t set_fault(Fault fault) noexcept;
   uint16_t rx_ring(Ring& ring, const RxBatch& batch, uint16_t filled) noexcept;
   enum Access { kRead = 0, kWrite = 1 };
@@ -141,6 +145,8 @@ class Link {
   bool reported_ = false;
   std::atomic<Fault> fault_{Fault::none};
   std::vector<Region> regions_;
+  std::array<Counter, kMaxQueues> rx_packets_;  // see Counter
+  std::array<Counter, kMaxQueues> tx_packets_;
 };
 
 }  // namespace weir::dataplane::memif

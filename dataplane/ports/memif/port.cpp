@@ -92,7 +92,7 @@ MemifPort::MemifPort(MemifService& service, std::function<void()> wake)
 
 void MemifPort::close() noexcept {
   control_.reset();
-  retire_link();
+  retire_link("port removed");
 }
 
 MemifPort::~MemifPort() {
@@ -137,6 +137,11 @@ void MemifPort::connected(Session& session) {
   link_state_ = api::LinkState::up;
   detail_.clear();
   peer_name_ = session.peer;
+  memif_.peer_pid = static_cast<uint32_t>(session.credentials.pid);
+  memif_.peer_uid = session.credentials.uid;
+  memif_.peer_gid = session.credentials.gid;
+  set_text(memif_.interface, session.interface);
+  ++memif_.connections;
   if (log_gate_.open()) {
     spdlog::info("memif port {}: \"{}\" ({}) connected, pid {} uid {} gid {}", name_, session.peer,
                  session.interface, session.credentials.pid, session.credentials.uid,
@@ -146,19 +151,25 @@ void MemifPort::connected(Session& session) {
 }
 
 void MemifPort::disconnected(const std::string& reason) {
-  retire_link();
   // A peer that stays away for one reason is worth one line.
-  const bool news = link_state_ == api::LinkState::up || detail_ != reason;
+  const std::string before = text_of(memif_.last_end);
+  const bool news =
+      link_state_ == api::LinkState::up || before.empty() || !reason.starts_with(before);
+  retire_link(reason);
   // A refused stranger does not wipe out what the port was quarantined for.
   if (link_state_ != api::LinkState::quarantined) {
     link_state_ = api::LinkState::down;
     detail_ = reason;
   }
-  peer_name_.clear();
   if (news && log_gate_.open()) spdlog::info("memif port {}: {}", name_, reason);
 }
 
-void MemifPort::retire_link() {
+void MemifPort::retire_link(const std::string& reason) {
+  const uint64_t connections = memif_.connections;
+  memif_ = {};
+  memif_.connections = connections;
+  set_text(memif_.last_end, reason);
+  peer_name_.clear();
   service_.interrupts_->clear_peer(interrupts_id_);
   // release: nothing to publish, but ordered after what we did with the link. A worker
   // may still use it until its grace period ends.
@@ -171,16 +182,18 @@ void MemifPort::housekeep() {
   if (link == nullptr || link->fault() == Fault::none) return;
   detail_ = to_string(link->fault());
   link_state_ = api::LinkState::quarantined;
-  peer_name_.clear();
   if (log_gate_.open()) spdlog::warn("memif port {} quarantined: {}", name_, detail_);
   control_->hang_up("quarantined: " + detail_, kQuarantine);
-  retire_link();
+  retire_link(detail_);
 }
 
 void MemifPort::state(api::PortState& state) const {
   state.link = link_state_;
   set_text(state.detail, detail_);
   set_text(state.peer_name, peer_name_);
+  state.memif = memif_;
+  const Link* link = link_.load(std::memory_order_relaxed);  // own store
+  if (link != nullptr) link->state(state.memif);
 }
 
 }  // namespace weir::dataplane::memif

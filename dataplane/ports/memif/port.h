@@ -54,7 +54,7 @@ class MemifPort final : public Port {
   Result<std::unique_ptr<Control>> make_control(const api::PortConfig& config);
   void connected(Session& session);
   void disconnected(const std::string& reason);
-  void retire_link();
+  void retire_link(const std::string& reason);
   void report_fault(Link& link) noexcept;
   static uint16_t send_ip(Link& link, uint8_t queue, std::span<Packet* const> packets,
                           Drop* drops) noexcept;
@@ -70,6 +70,7 @@ class MemifPort final : public Port {
   api::LinkState link_state_ = api::LinkState::down;
   std::string detail_;
   std::string peer_name_;
+  api::MemifState memif_;  // without what the Link knows
   LogGate log_gate_;
   std::unique_ptr<Control> control_;
 };

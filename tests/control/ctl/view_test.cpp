@@ -112,6 +112,41 @@ TEST(CtlPortView, MemifSecretIsNeverShown) {
   EXPECT_EQ(port_json(port, {})["memif"]["has_secret"], true);
 }
 
+TEST(CtlPortView, MemifShowsItsPeerAndItsRings) {
+  api::PortState port = port_record(7, "default/web", "10.244.0.5");
+  port.config.kind = api::PortKind::memif;
+  port.config.memif_role = api::MemifRole::client;
+  port.config.memif_mode = api::MemifMode::ip;
+  api::set_text(port.peer_name, "VPP");
+  api::set_text(port.memif.interface, "memif0/0");
+  api::set_text(port.memif.last_end, "server is gone");
+  port.memif.peer_pid = 42;
+  port.memif.regions = 1;
+  port.memif.region_bytes = 4096;
+  port.memif.connections = 2;
+  port.memif.rx_rings = port.memif.tx_rings = 1;
+  port.memif.rx[0] = {.size = 1024, .fill = 3, .interrupts = 1, .packets = 5};
+  const std::string text = port_text(port, {});
+  for (const char* part : {"client, ip mode", "VPP (interface memif0/0, pid 42, uid 0, gid 0)",
+                           "1 regions, 4096 bytes", "server is gone"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
+  EXPECT_NE(text.find("0  rx    1024     3  interrupts        5"), std::string::npos) << text;
+  const Json memif = port_json(port, {})["memif"];
+  EXPECT_EQ(memif["role"], "client");
+  EXPECT_EQ(memif["peer"]["interface"], "memif0/0");
+  EXPECT_EQ(memif["connections"], 2);
+  ASSERT_EQ(memif["rings"].size(), 2U);
+  EXPECT_EQ(memif["rings"][0]["interrupts"], true);
+  EXPECT_EQ(memif["rings"][1]["direction"], "tx");
+}
+
+TEST(CtlPortView, DamagedRingCountsAreNotFollowed) {
+  api::PortState port = port_record(7, "default/web", "10.244.0.5");
+  port.config.kind = api::PortKind::memif;
+  port.memif.rx_rings = port.memif.tx_rings = 255;
+  EXPECT_EQ(port_json(port, {})["memif"]["rings"].size(), 2 * api::kMaxMemifRings);
+}
+
 TEST(CtlPortView, FindsByKeyNameAndAddress) {
   const auto ports = two_ports();
   for (const char* reference : {"7", "0x7", "default/web", "10.244.0.5"}) {
