@@ -42,6 +42,7 @@ struct NetworkConfig {
   uint16_t mtu = 1500;              // L3 bytes of pod interfaces
   std::string host_interface = "weir0";
   uint32_t socket_mode = 0660;  // permission bits of pod-facing sockets
+  uid_t socket_uid = 0;         // their owner
   std::string socket_group = "root";
   gid_t socket_gid = 0;  // of socket_group
 };

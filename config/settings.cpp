@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <grp.h>
+#include <pwd.h>
 
 #include <algorithm>
 #include <array>
@@ -275,16 +276,42 @@ Status parse_socket_mode(const Json& value, const std::string& path, Config& con
   return {};
 }
 
-// A group's number by its name or its number in digits.
+// A user's or group's number in digits.
+std::optional<uint32_t> parse_id(const std::string& text) {
+  uint32_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return id;
+}
+
+std::optional<uid_t> find_user(const std::string& text) {
+  if (const auto uid = parse_id(text)) return uid;
+  std::vector<char> buffer(1 << 16);
+  passwd entry{};
+  passwd* found = nullptr;
+  getpwnam_r(text.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  return found == nullptr ? std::nullopt : std::optional<uid_t>(entry.pw_uid);
+}
+
 std::optional<gid_t> find_group(const std::string& text) {
-  gid_t gid = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), gid);
-  if (error == std::errc{} && end == text.data() + text.size()) return gid;
+  if (const auto gid = parse_id(text)) return gid;
   std::vector<char> buffer(1 << 16);
   group entry{};
   group* found = nullptr;
   getgrnam_r(text.c_str(), &entry, buffer.data(), buffer.size(), &found);
   return found == nullptr ? std::nullopt : std::optional<gid_t>(entry.gr_gid);
+}
+
+Status parse_socket_owner(const Json& value, const std::string& path, Config& config) {
+  std::string text;
+  if (Status s = read_string(value, path, "a user name such as \"root\"", text); !s) return s;
+  const auto uid = find_user(text);
+  if (!uid) {
+    return complain(path, "names the user " + shown(value) +
+                              ", who does not exist; create one with useradd or name another");
+  }
+  config.network.socket_uid = *uid;
+  return {};
 }
 
 Status parse_socket_group(const Json& value, const std::string& path, Config& config) {
@@ -314,6 +341,7 @@ constexpr std::array kSettings{
     Setting{"network", "mtu", parse_mtu},
     Setting{"network", "host_interface", parse_host_interface},
     Setting{"network", "socket_mode", parse_socket_mode},
+    Setting{"network", "socket_owner", parse_socket_owner},
     Setting{"network", "socket_group", parse_socket_group},
 };
 

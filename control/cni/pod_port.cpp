@@ -148,6 +148,7 @@ cni::Outcome<api::PortConfig> port_config(const Controller& controller, const At
   if (row.kind != api::PortKind::memif) return port;
   api::set_text(port.socket_path, pod_socket(controller.paths.pods_dir(), row));
   port.socket_mode = controller.config.network.socket_mode;
+  port.socket_uid = controller.config.network.socket_uid;
   port.socket_gid = controller.config.network.socket_gid;
   if (config.document.is_object() && config.document.contains("memif")) {
     if (const auto error = read_memif(config.document["memif"], port)) return *error;

@@ -108,6 +108,8 @@ const Bad kBad[] = {
     {"SocketModeNumber", R"({"network": {"socket_mode": 432}})", "octal string"},
     {"SocketModeDigit", R"({"network": {"socket_mode": "0680"}})", "octal string"},
     {"SocketModeBits", R"({"network": {"socket_mode": "4755"}})", "octal string"},
+    {"SocketOwner", R"({"network": {"socket_owner": "no-such-user"}})",
+     "network.socket_owner names the user \"no-such-user\", who does not exist"},
     {"SocketGroup", R"({"network": {"socket_group": "no-such-group"}})",
      "does not exist; create it"},
 };
@@ -131,7 +133,7 @@ TEST(Config, EveryKeyIsRead) {
                   "eal_args": ["--a", "b"]},
     "control": {"log_level": "trace", "metrics": "[::1]:1"},
     "network": {"name": "n.1", "pod_cidrs": ["10.0.0.0/29", "10.0.0.8/29"], "mtu": 68,
-                "host_interface": "w", "socket_mode": "600", "socket_group": "0"}})",
+                "host_interface": "w", "socket_mode": "600", "socket_owner": "65534", "socket_group": "0"}})",
                             "x", {.check_cores = false});
   ASSERT_TRUE(config) << config.error().text;
   EXPECT_EQ(config->dataplane.workers, (std::vector<uint32_t>{1023, 7}));
@@ -146,6 +148,7 @@ TEST(Config, EveryKeyIsRead) {
   EXPECT_EQ(config->network.mtu, 68);
   EXPECT_EQ(config->network.host_interface, "w");
   EXPECT_EQ(config->network.socket_mode, 0600U);
+  EXPECT_EQ(config->network.socket_uid, 65534U);
   EXPECT_EQ(config->network.socket_gid, 0U);
 }
 

@@ -1,13 +1,14 @@
 """A memif pod, with DPDK's testpmd as its client."""
 
 import errno
+import os
 import re
 import socket
 import stat
 from pathlib import Path
 
 import pytest
-from lab.node import GATEWAY_MAC
+from lab.node import GATEWAY_MAC, node_config
 from lab.packets import IP, TCP, UDP, Ether, Frame, IPv6, PacketSocket, checksum_fault
 from lab.run import run, wait_for
 from lab.testpmd import Testpmd
@@ -48,6 +49,26 @@ def test_weirctl_shows_the_connection(node, pods, memif):
         assert "net_memif0" in node.ctl_raw("port", "show", memif.ip4).stdout
     wait_for(lambda: node.ports()[memif.ip4]["memif"]["last_end"], 10, "end of the link")
     assert node.ports()[memif.ip4]["memif"]["rings"] == []
+
+
+def test_socket_owner_group_and_mode(make_node, pods):
+    node = make_node(config=node_config(
+        network={"socket_owner": "65534", "socket_group": "65533", "socket_mode": "0640"}))
+    node.up()
+    memif = pods.memif(node)
+    own = pods.memif(node, memif={"socketUid": 4711, "socketMode": 0o600})
+    assert access(memif) == (65534, 65533, 0o640)
+    assert access(own) == (4711, 65533, 0o600)
+    node.kill("dataplane")
+    os.chmod(memif.socket_path, 0o777)
+    node.up()
+    wait_for(lambda: memif.ip4 in node.ports(), 15, "the port after the restart")
+    assert access(memif) == (65534, 65533, 0o640), "a restart asserts them again"
+
+
+def access(pod):
+    status = Path(pod.socket_path).stat()
+    return status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)
 
 
 def test_answers_echo(node, pods, memif):
