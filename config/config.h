@@ -40,6 +40,7 @@ struct NetworkConfig {
   std::string name = "weir";
   std::vector<IpPrefix> pod_cidrs;  // never empty after load(); disjoint
   uint16_t mtu = 1500;              // L3 bytes of pod interfaces
+  uint32_t max_pods = 4096;         // pod interfaces at once; ADD is refused beyond it
   std::string host_interface = "weir0";
   uint32_t socket_mode = 0660;  // permission bits of pod-facing sockets
   uid_t socket_uid = 0;         // their owner

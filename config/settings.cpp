@@ -18,7 +18,8 @@ constexpr uint64_t kMaxMemoryMib = 1 << 20;
 constexpr uint64_t kMinMtu = 68;       // RFC 791
 constexpr uint64_t kMinMtuIp6 = 1280;  // RFC 8200 5
 constexpr uint64_t kMaxMtu = 65535;
-constexpr uint64_t kMaxCore = 1023;  // CPU_SETSIZE
+constexpr uint64_t kMaxCore = 1023;   // CPU_SETSIZE
+constexpr uint64_t kMaxPods = 65000;  // port numbers of the dataplane, some left over
 // A pod range holds at least the gateway, the node's own address and a few pods.
 constexpr uint8_t kMaxLength4 = 29;
 constexpr uint8_t kMaxLength6 = 125;
@@ -242,6 +243,13 @@ Status parse_pod_cidrs(const Json& value, const std::string& path, Config& confi
   return {};
 }
 
+Status parse_max_pods(const Json& value, const std::string& path, Config& config) {
+  uint64_t number = 0;
+  if (Status status = read_number(value, path, 1, kMaxPods, number); !status) return status;
+  config.network.max_pods = static_cast<uint32_t>(number);
+  return {};
+}
+
 Status parse_mtu(const Json& value, const std::string& path, Config& config) {
   uint64_t number = 0;
   if (Status s = read_number(value, path, kMinMtu, kMaxMtu, number); !s) return s;
@@ -339,6 +347,7 @@ constexpr std::array kSettings{
     Setting{"network", "name", parse_name},
     Setting{"network", "pod_cidrs", parse_pod_cidrs},
     Setting{"network", "mtu", parse_mtu},
+    Setting{"network", "max_pods", parse_max_pods},
     Setting{"network", "host_interface", parse_host_interface},
     Setting{"network", "socket_mode", parse_socket_mode},
     Setting{"network", "socket_owner", parse_socket_owner},

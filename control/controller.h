@@ -23,6 +23,7 @@ struct Paths {
   std::string cni_socket() const { return run_dir + "/cni.sock"; }
   std::string dataplane_socket() const { return run_dir + "/dataplane.sock"; }
   std::string pods_dir() const { return run_dir + "/pods"; }
+  std::string records_dir() const { return run_dir + "/attachments"; }
   std::string spool_dir() const { return state_dir + "/spool"; }
 };
 

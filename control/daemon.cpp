@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "control/cni/teardown.h"
+#include "control/reconcile/adopt.h"
 #include "control/reconcile/desired_state.h"
 #include "control/reconcile/host_port.h"
 #include "control/reconcile/spool.h"
@@ -63,12 +64,12 @@ Status Daemon::open_store() {
   if (!store) return store.error();
   store_ = *std::move(store);
   if (store_->recovered()) {
-    spdlog::error("the store was damaged and began empty; the damaged file is {}",
-                  store_->quarantined());
+    spdlog::error("the store was damaged; the damaged file is {}", store_->quarantined());
   }
   Result<std::unique_ptr<Ipam>> ipam = Ipam::open(*store_);
   if (!ipam) return ipam.error();
   ipam_ = *std::move(ipam);
+  adopt_recorded(*store_, *ipam_, paths_.records_dir());
   return {};
 }
 

@@ -6,10 +6,12 @@
 #include <cerrno>
 
 #include "control/cni/add_plan.h"
+#include "control/cni/admission.h"
 #include "control/cni/cni_error.h"
 #include "control/cni/pod_port.h"
 #include "control/cni/pod_result.h"
 #include "control/cni/teardown.h"
+#include "control/reconcile/adopt.h"
 #include "control/reconcile/spool.h"
 #include "fault/fault.h"
 
@@ -88,6 +90,7 @@ Status Addition::store_row() {
 }
 
 Failure Addition::reserve() {
+  if (Failure full = over_budget(controller_, cni::Code::try_later)) return full;
   row_.state = AttachmentState::adding;
   if (const Status stored = store_row(); !stored) {
     row_.id = 0;  // rolled back
@@ -152,6 +155,15 @@ Task<Failure> Addition::make_interface() {
   co_return std::nullopt;
 }
 
+// A dataplane that has no room may have some later.
+cni::Error refused(const Error& error) {
+  cni::Error out = cni_error(error, "weir-dataplane did not take the port");
+  if (error.code == ErrorCode::limit || error.code == ErrorCode::no_memory) {
+    out.code = cni::Code::try_later;
+  }
+  return out;
+}
+
 Task<Failure> Addition::set_port() {
   const auto ask = [this](api::Client& client) -> Result<api::PortState> {
     WEIR_FAULT_ERROR("add.port_wanted");
@@ -160,7 +172,7 @@ Task<Failure> Addition::set_port() {
     return state;
   };
   const auto set = co_await controller_.dataplane.call<Result<api::PortState>>(ask);
-  if (!set) co_return cni_error(set.error(), "weir-dataplane did not take the port");
+  if (!set) co_return refused(set.error());
   controller_.live.insert(row_.id);
   tap_.reset();  // the dataplane has its own
   co_return std::nullopt;
@@ -190,6 +202,8 @@ Status Addition::store_result() {
   // Intent and lease are on disk; after a power cut this attachment is gone all the same.
   Result<Transaction> transaction = controller_.store.begin(Durability::process);
   if (!transaction) return transaction.error();
+  if (const Status kept = record_attachment(controller_, row_, leases_); !kept) return kept;
+  WEIR_FAULT_ERROR("add.recorded");
   if (const Status set = controller_.store.update_attachment(row_); !set) return set;
   if (const Status stored = transaction->commit(); !stored) return stored;
   WEIR_FAULT_ERROR("add.ready");

@@ -2,6 +2,7 @@
 
 #include "cni/network_config.h"
 #include "control/cni/add_plan.h"
+#include "control/cni/admission.h"
 #include "control/cni/delegate.h"
 
 namespace weir::control {
@@ -42,7 +43,8 @@ Task<cni::Outcome<cni::Json>> network_status(Controller& controller, cni::Reques
   if (!config) co_return config.error();
   const SessionView dataplane = controller.dataplane.view();
   if (!dataplane.ready) co_return unavailable("the dataplane is not ready", dataplane.reason);
-  Failure failure;
+  Failure failure = over_budget(controller, cni::Code::unavailable);
+  if (failure) co_return *failure;
   if (cni::delegates_ipam(*config)) {
     failure = co_await delegate_status(controller, *config, request);
   } else {

@@ -4,6 +4,7 @@
 
 #include "control/cni/delegate.h"
 #include "control/cni/pod_port.h"
+#include "control/reconcile/records.h"
 #include "fault/fault.h"
 
 namespace weir::control {
@@ -57,6 +58,9 @@ Task<> teardown(Controller& controller, Attachment row, const cni::Request* requ
   if (!marked)
     spdlog::warn("cannot mark {} as deleting: {}", row.container_id, marked.error().text);
   WEIR_FAULT_POINT("del.marked");
+  const Status forgotten = remove_record(controller.paths.records_dir(), row.id);
+  if (!forgotten) spdlog::warn("{}", forgotten.error().text);
+  WEIR_FAULT_POINT("del.unrecorded");
   controller.live.erase(row.id);
   co_await delete_port(controller, row);
   WEIR_FAULT_POINT("del.port_deleted");

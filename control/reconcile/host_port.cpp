@@ -1,6 +1,7 @@
 #include "control/reconcile/host_port.h"
 
 #include "control/cni/pod_port.h"
+#include "control/reconcile/adopt.h"
 
 namespace weir::control {
 
@@ -22,12 +23,22 @@ Status remove_former(Controller& controller) {
   return {};
 }
 
+Status record_host(const Controller& controller, const std::vector<Lease>& leases) {
+  const Result<std::optional<Attachment>> row =
+      controller.store.find_attachment(controller.host.key);
+  if (!row) return row.error();
+  return *row ? record_attachment(controller, **row, leases) : Status{};
+}
+
 }  // namespace
 
 Status ensure_host_port(Controller& controller) {
   const config::NetworkConfig& network = controller.config.network;
   if (const Status removed = remove_former(controller); !removed) return removed;
-  if (controller.store.recovered()) {
+  const Result<std::optional<Attachment>> row =
+      controller.store.find_attachment(network.name, kHostContainerId, network.host_interface);
+  if (!row) return row.error();
+  if (controller.store.recovered() && !*row) {
     const Status removed = remove_orphaned_link(network.host_interface);
     if (!removed) return removed;
   }
@@ -46,7 +57,7 @@ Status ensure_host_port(Controller& controller) {
   const Result<api::Fd> made = ensure_host_link(host);
   if (!made) return made.error();
   controller.host = {.key = lease->attachment, .link = host};
-  return {};
+  return record_host(controller, lease->leases);
 }
 
 ReplayPort host_replay_port(const Controller& controller) {

@@ -2,10 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
-#include <fstream>
-
 #include "control/cni/teardown.h"
 #include "control/reconcile/desired_state.h"
+#include "control/reconcile/records.h"
 #include "control/reconcile/spool.h"
 #include "fault/fault.h"
 
@@ -15,13 +14,6 @@ namespace {
 
 constexpr std::chrono::seconds kRetryPause(1);
 constexpr int kPortRetries = 60;
-
-std::string read_boot_id() {
-  std::ifstream file("/proc/sys/kernel/random/boot_id");
-  std::string text;
-  std::getline(file, text);
-  return text;
-}
 
 // Why the row cannot be kept; empty = it can.
 std::string why_stale(const Attachment& row, bool rebooted) {
@@ -50,7 +42,7 @@ Task<Status> reconcile_store(Controller& controller) {
   WEIR_FAULT_POINT("start.drained");
   const Result<std::string> last_boot = controller.store.boot_id();
   if (!last_boot) co_return last_boot.error();
-  const std::string boot = read_boot_id();
+  const std::string boot = current_boot_id();
   const Result<std::vector<Attachment>> rows = controller.store.attachments();
   if (!rows) co_return rows.error();
   co_await remove_stale(controller, !last_boot->empty() && *last_boot != boot, *rows);

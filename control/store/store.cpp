@@ -160,6 +160,15 @@ Result<std::vector<Attachment>> Store::attachments() {
   }
 }
 
+Result<uint64_t> Store::count_pods() {
+  auto query = database_->query("SELECT count(*) FROM attachments WHERE port_kind <> ?1",
+                                static_cast<int64_t>(api::PortKind::host));
+  if (!query) return query.error();
+  const auto row = query->next();
+  if (!row) return row.error();
+  return *row ? static_cast<uint64_t>(query->integer(0)) : 0;
+}
+
 Result<std::string> Store::meta(const std::string& key) {
   auto query = database_->query("SELECT value FROM meta WHERE key = ?1", key);
   if (!query) return query.error();

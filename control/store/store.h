@@ -127,6 +127,8 @@ class Store {
                                                     const std::string& ifname);
   // By id.
   Result<std::vector<Attachment>> attachments();
+  // Attachments but the node's own, whatever their state.
+  Result<uint64_t> count_pods();
 
   // Leases are changed through Ipam (control/ipam/ipam.h), which mirrors them in memory.
   Status put_lease(const Lease& lease);  // replaces a resting one; `exists` when it is taken

@@ -100,6 +100,7 @@ const Bad kBad[] = {
     {"MtuLow", R"({"network": {"mtu": 67}})", "from 68 to 65535, but is 67"},
     {"MtuHigh", R"({"network": {"mtu": 65536}})", "from 68 to 65535"},
     {"MtuString", R"({"network": {"mtu": "1500"}})", "but is \"1500\""},
+    {"MaxPodsZero", R"({"network": {"max_pods": 0}})", "from 1 to 65000, but is 0"},
     {"MtuBelowIp6", R"({"network": {"mtu": 1279}})", "IPv6 needs at least 1280"},
     {"HostInterfaceLong", R"({"network": {"host_interface": "abcdefghijklmnop"}})",
      "interface name"},
@@ -132,7 +133,7 @@ TEST(Config, EveryKeyIsRead) {
     "dataplane": {"workers": [1023, 7], "hugepages": "required", "memory_mib": 64, "log_level": "off",
                   "eal_args": ["--a", "b"]},
     "control": {"log_level": "trace", "metrics": "[::1]:1"},
-    "network": {"name": "n.1", "pod_cidrs": ["10.0.0.0/29", "10.0.0.8/29"], "mtu": 68,
+    "network": {"name": "n.1", "pod_cidrs": ["10.0.0.0/29", "10.0.0.8/29"], "mtu": 68, "max_pods": 7,
                 "host_interface": "w", "socket_mode": "600", "socket_owner": "65534", "socket_group": "0"}})",
                             "x", {.check_cores = false});
   ASSERT_TRUE(config) << config.error().text;
@@ -146,6 +147,7 @@ TEST(Config, EveryKeyIsRead) {
   EXPECT_EQ(config->network.name, "n.1");
   EXPECT_EQ(config->network.pod_cidrs.size(), 2U);
   EXPECT_EQ(config->network.mtu, 68);
+  EXPECT_EQ(config->network.max_pods, 7U);
   EXPECT_EQ(config->network.host_interface, "w");
   EXPECT_EQ(config->network.socket_mode, 0600U);
   EXPECT_EQ(config->network.socket_uid, 65534U);

@@ -171,18 +171,106 @@ TEST_F(DaemonRestartTest, HandsOverAHostInterfaceThatWasMadeAnew) {
   EXPECT_EQ(node_.dataplane().taps_taken(key), taps + 1);  // one in use is left alone
 }
 
-TEST_F(DaemonRestartTest, StartsOverADamagedStore) {
+// Ways to lose a store.
+using Damage = std::function<void(const std::filesystem::path& state_dir)>;
+
+void overwrite(const std::filesystem::path& state_dir) {
+  std::filesystem::remove(state_dir / "weir.db-wal");  // it would repair the file
+  std::ofstream(state_dir / "weir.db", std::ios::trunc) << std::string(8192, 'x');
+}
+void truncate(const std::filesystem::path& state_dir) {
+  std::filesystem::remove(state_dir / "weir.db-wal");
+  std::ofstream(state_dir / "weir.db", std::ios::trunc);
+}
+void remove_all(const std::filesystem::path& state_dir) { std::filesystem::remove_all(state_dir); }
+
+class LostStoreTest : public DaemonRestartTest, public testing::WithParamInterface<Damage> {
+ protected:
+  Json pods() { return node_.ask("pod.list").result; }
+
+  TestPod memif_{"pod-m"};
+  TestPod other_{"pod-b"};
+};
+
+TEST_P(LostStoreTest, PodsThatAreAliveAreAdopted) {
+  node_.start();
+  const std::string first = address(pod_.add(node_));
+  ASSERT_FALSE(memif_.add(node_, {{"port", "memif"}}).error);
+  const Json before = pods();
+  const auto ports = node_.dataplane().ports();
+  ASSERT_EQ(ports.size(), 3U);
+  node_.kill();
+  GetParam()(node_.state_dir());
+  node_.start();
+  EXPECT_EQ(pods(), before);
+  EXPECT_TRUE(pod_.has_interface());
+  EXPECT_EQ(node_.dataplane().ports().size(), 3U);
+  EXPECT_EQ(node_.dataplane().ports().begin()->first, ports.begin()->first);  // the node's own
+  EXPECT_TRUE(pod_.add(node_).error) << "it is there already";
+  EXPECT_NE(address(other_.add(node_)), first);
+  for (const TestPod* pod : {&pod_, &memif_, &other_}) EXPECT_FALSE(pod->del(node_).error);
+  EXPECT_EQ(pods(), Json::array());
+  EXPECT_EQ(leases(), 0U);
+  EXPECT_FALSE(pod_.has_interface());
+  EXPECT_EQ(node_.dataplane().ports().size(), 1U);
+}
+
+TEST_P(LostStoreTest, PodsThatDiedMeanwhileAreNot) {
+  node_.start();
+  auto gone = std::make_unique<TestPod>("pod-g");
+  ASSERT_FALSE(gone->add(node_).error);
+  ASSERT_FALSE(pod_.add(node_).error);
+  ASSERT_FALSE(pod_.del(node_).error);
+  node_.kill();
+  gone.reset();
+  GetParam()(node_.state_dir());
+  node_.start();
+  EXPECT_EQ(pods(), Json::array());
+  EXPECT_EQ(leases(), 0U);
+  EXPECT_EQ(node_.dataplane().ports().size(), 1U);
+}
+
+TEST_P(LostStoreTest, RecordsOfAnotherBootOrNoneAtAllAreNoObstacle) {
   node_.start();
   ASSERT_FALSE(pod_.add(node_).error);
   node_.kill();
-  const std::string store = node_.state_dir() + "/weir.db";
-  std::filesystem::remove(store + "-wal");  // it would repair the file
-  std::ofstream(store, std::ios::trunc) << std::string(8192, 'x');
+  for (const auto& file : std::filesystem::directory_iterator(node_.run_dir() + "/attachments")) {
+    std::ofstream(file.path(), std::ios::trunc) << R"({"boot_id": "older", "id": 7)";
+  }
+  GetParam()(node_.state_dir());
   node_.start();
-  EXPECT_EQ(node_.ask("pod.list").result, Json::array());
+  EXPECT_EQ(pods(), Json::array());
   EXPECT_FALSE(pod_.del(node_).error);
+  EXPECT_FALSE(other_.add(node_).error);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, LostStoreTest, testing::Values(overwrite, truncate, remove_all));
+
+TEST_F(DaemonRestartTest, TheBudgetOfPodsIsKept) {
+  node_.configure({{"network", {{"max_pods", 1}}}});
+  node_.start();
+  const Json status{{"cniVersion", "1.1.0"}};
+  EXPECT_FALSE(pod_.verb(node_, "status", status).error);
+  ASSERT_FALSE(pod_.add(node_).error);
   TestPod other("pod-b");
+  EXPECT_EQ(other.add(node_).error->code, cni::Code::try_later);
+  EXPECT_FALSE(other.has_interface());
+  EXPECT_EQ(other.verb(node_, "status", status).error->code, cni::Code::unavailable);
+  EXPECT_EQ(node_.ask("pod.list").result.size(), 1U);
+  ASSERT_FALSE(pod_.del(node_).error);
+  EXPECT_FALSE(pod_.verb(node_, "status", status).error);
   EXPECT_FALSE(other.add(node_).error);
+}
+
+TEST_F(DaemonRestartTest, ADataplaneWithoutRoomMeansTryLater) {
+  node_.start();
+  node_.dataplane().set_refuse([](api::MessageType type) -> std::optional<Error> {
+    if (type != api::MessageType::port_set) return std::nullopt;
+    return Error{ErrorCode::limit, "all port numbers are in use"};
+  });
+  EXPECT_EQ(pod_.add(node_).error->code, cni::Code::try_later);
+  EXPECT_FALSE(pod_.has_interface());
+  EXPECT_EQ(leases(), 0U);
 }
 
 TEST_F(DaemonRestartTest, ReleasesPodsWhoseNamespaceIsGone) {

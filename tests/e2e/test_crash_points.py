@@ -5,13 +5,14 @@ restart later a pod is there entirely or not at all, and its next DEL removes it
 """
 
 import os
-import signal
-import socket
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lab import fault
-from lab.node import Node, running
+from lab.control import ControlProcess
+from lab.node import Node
 from lab.pod import KernelPod, MemifPod
 from lab.run import CommandFailed, stop, wait_for
 
@@ -27,15 +28,16 @@ KINDS = {"kernel": KernelPod, "memif": MemifPod}
 # What there is of a pod.
 ABSENT = set()
 PRESENT = {
-    "kernel": {"attachment", "lease", "port", "route", "interface", "address", "default route"},
-    "memif": {"attachment", "lease", "port", "route", "socket"},
+    "kernel": {"attachment", "record", "lease", "port", "route", "interface", "address",
+               "default route"},
+    "memif": {"attachment", "record", "lease", "port", "route", "socket"},
 }
 # A memif pod's ADD makes no interface.
 KERNEL_ONLY = ("tap.", "link.", "add.link_", "del.link_wanted")
 
-pytestmark = pytest.mark.skipif(
-    not SHIM, reason="needs programs built with -Dfault_injection=true (./ci/build asan or fault)"
-)
+if not SHIM:
+    pytest.skip("needs programs built with -Dfault_injection=true (./ci/build asan or fault)",
+                allow_module_level=True)
 
 
 def with_kinds(places):
@@ -44,47 +46,17 @@ def with_kinds(places):
             if kind == "kernel" or not place.startswith(KERNEL_ONLY)]
 
 
-class CrashNode:
-    """A node whose weir-control is started here, with or without a fault."""
-
-    def __init__(self, node):
-        self.node = node
-        self.control = None
-        self.log = node.run_dir / "control.log"
-
-    def start(self, injected=None):
-        """Starts weir-control; returns once it listens or has died."""
-        variables = {"WEIR_FAULT": injected} if injected else {}
-        with open(self.log, "a", encoding="utf-8") as log:
-            self.control = self.node.netns.start(
-                self.node.program["control"], "--config", self.node.config_file,
-                env=self.node.environment | variables, stdout=log, stderr=log)
-        wait_for(lambda: not self.alive() or self.listens(), 20, "weir-control's socket")
-
-    def alive(self):
-        return self.control is not None and self.control.poll() is None
-
-    def listens(self):
-        with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(str(self.node.run_dir / "cni.sock")) == 0
-
-    def kill(self):
-        if self.alive():
-            self.control.send_signal(signal.SIGKILL)
-        if self.control:
-            self.control.wait(10)
-        self.control = None
-
-    def restart(self, injected=None):
-        self.kill()
-        self.start(injected)
+class CrashNode(ControlProcess):
+    """A node of one pod, whose weir-control dies."""
 
     def reached(self, injected):
         return f"fault: {injected}\n" in self.log.read_text(encoding="utf-8", errors="replace")
 
     def traces(self, pod):
         """What there is of the one pod of this node, wherever it could have left something."""
-        ports = [port for port in self.node.ctl("port", "list") if port["kind"] != "host"]
+        ports = self.node.ctl("port", "list")
+        own = {str(port["key"]) for port in ports if port["kind"] == "host"}
+        ports = [port for port in ports if port["kind"] != "host"]
         keys = {port["key"] for port in ports}
         leases = self.node.ctl("ipam", "show")["leases"]
         spool = self.node.state_dir / "spool"
@@ -100,6 +72,8 @@ class CrashNode:
                         if link.get("addr_info")],
             "default route": pod.netns.json("ip", "-j", "route", "show", "default"),
             "socket": list((self.node.run_dir / "pods").glob("*")),
+            "record": [path for path in (self.node.run_dir / "attachments").glob("*.json")
+                       if path.stem not in own],
             "spool": list(spool.glob("*.json")),
         }
         return {name for name, what in found.items() if what}
@@ -271,3 +245,25 @@ def test_shim_fails(crash_node, pod, kind, place):
         crash_node.settles(pod, ABSENT, PRESENT[kind])
         expect_clean_end(crash_node, pod, kind)
     assert hits, f"{place} lies on no way of this test"
+
+
+# One place in each of weir-control's threads: the loop, the pool, the dataplane's session.
+@pytest.mark.parametrize("kind", ["kernel"])
+@pytest.mark.parametrize("place", ["server.request_read", "add.link_made", "add.port_wanted"])
+def test_status_answers_while_control_hangs(crash_node, pod, kind, place):
+    injected = f"hang@{place}"
+    crash_node.log.write_text("")
+    crash_node.restart(injected)
+    with ThreadPoolExecutor(1) as background:
+        adding = background.submit(add, pod)
+        wait_for(lambda: crash_node.reached(injected), 10, "the place")
+        started = time.monotonic()
+        answer = crash_node.node.cni("STATUS", conf=crash_node.node.cni_conf("1.1.0"))
+        assert time.monotonic() - started < 2
+        assert answer.code == 0 or answer.json["code"] == 50, answer
+        crash_node.kill()
+        answer = adding.result()
+    assert answer.json["code"] == 11, answer
+    crash_node.start()
+    crash_node.settles(pod, ABSENT)
+    expect_clean_end(crash_node, pod, kind)

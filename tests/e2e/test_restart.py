@@ -1,11 +1,12 @@
 """Either daemon may be killed at any moment: addresses stay and traffic resumes."""
 
 import re
+import shutil
 import signal
 import subprocess
 
 import pytest
-from lab.run import stop, wait_for
+from lab.run import run, stop, wait_for
 
 
 class Pinger:
@@ -149,6 +150,69 @@ def test_add_fails_cleanly_while_the_dataplane_is_down(own_node, pods):
     node.up()
     wait_for(lambda: settled(node), 10, "replay")
     late.add().ping("10.244.0.1")
+
+
+def overwrite(state_dir):
+    for path in state_dir.glob("weir.db-*"):
+        path.unlink()  # the log would repair the file
+    (state_dir / "weir.db").write_bytes(b"no database" * 1000)
+
+
+@pytest.mark.parametrize("lose", [overwrite, shutil.rmtree])
+def test_pods_outlive_the_store(own_node, pods, lose):
+    """No packet is lost, no address given out twice, and DEL frees everything."""
+    node = own_node
+    a, b = pods.kernel(node, "a"), pods.kernel(node, "b")
+    memif = pods.memif(node)
+    before = state(node, (a, b))
+    pinger = Pinger(a, b.ip4, interval=0.005)
+    pinger.wait_for_reply()
+    node.kill("control")
+    lose(node.state_dir)
+    node.up()
+    wait_for(lambda: settled(node), 10, "replay")
+    pinger.wait_for_reply()
+    sent, received = pinger.stop()
+    assert received == sent, f"lost {sent - received} of {sent}"
+    assert state(node, (a, b)) == before
+    c = pods.kernel(node, "c")
+    c.ping(b.ip4)
+    assert c.ip4 not in (a.ip4, b.ip4, memif.ip4)
+    for pod in (a, b, memif, c):
+        assert pod.delete().code == 0
+    assert node.ctl("pod", "list") == []
+    assert [lease["container_id"] for lease in node.ctl("ipam", "show")["leases"]
+            if lease["state"] == "leased"] == ["@host", "@host"]
+    assert len(node.ports()) == 1
+
+
+def test_delete_succeeds_on_a_full_disk(own_node, pods):
+    """What the disk cannot take now is taken when it has room again."""
+    node = own_node
+    node.kill("control")
+    shutil.rmtree(node.state_dir)
+    node.state_dir.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", node.state_dir)
+    try:
+        node.up()
+        a = pods.kernel(node, "a")
+        filler = node.state_dir / "filler"
+        with pytest.raises(OSError), open(filler, "wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+        # What the store has in reserve goes first; at the latest then the disk is full.
+        late = [pods.bare(node, "late") for _ in range(40)]
+        refused = [pod for pod in late if pod.call("ADD", pod.netns.path).code != 0]
+        assert refused
+        assert not any(pod.netns.links() for pod in refused)
+        assert a.delete().code == 0
+        assert a.netns.links() == []
+        filler.unlink()
+        pods.kernel(node, "b").ping("10.244.0.1")
+        assert a.ip4 not in node.ports()
+        node.kill("control")
+    finally:
+        run("umount", "--lazy", node.state_dir, check=False)
 
 
 def test_term_ends_both(own_node):
