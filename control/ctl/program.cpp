@@ -125,6 +125,8 @@ void add_all_commands(Program& program) {
   add_pod_commands(program);
   add_trace_command(program);
   add_status_commands(program);
+  add_cni_commands(program);
+  add_plan_command(program);
   add_completion_command(program);
 }
 
