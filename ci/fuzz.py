@@ -21,7 +21,7 @@ SANITIZER_OPTIONS = {
     "ASAN_SYMBOLIZER_PATH": "/usr/bin/llvm-symbolizer-14",
 }
 # Start, end and reports of leaks take time beyond what a run was given.
-GRACE_SECONDS = 180
+GRACE_SECONDS = 600
 SHOWN_LINES = 40
 
 
@@ -61,7 +61,7 @@ def problem_of(output, code):
 def command_of(target, seconds, folder, artifacts):
     command = ["nice", "-n", "5", PROGRAMS / f"fuzz-{target}", f"-max_total_time={seconds}"]
     # Inputs take milliseconds, but the clock also runs while the machine does other things.
-    command += ["-timeout=120", "-rss_limit_mb=2048", "-print_final_stats=1", "-max_len=8192"]
+    command += ["-timeout=300", "-rss_limit_mb=2048", "-print_final_stats=1", "-max_len=8192"]
     command += [f"-artifact_prefix={artifacts}/{target}-"]
     dictionary = SEEDS.parent / f"{target}.dict"
     if dictionary.exists():
