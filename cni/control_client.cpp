@@ -10,8 +10,8 @@
 #include <climits>
 #include <cstring>
 
+#include "cni/fault/fault.h"
 #include "cni/frame.h"
-#include "fault/fault.h"
 
 namespace weir::cni {
 namespace {

@@ -12,12 +12,12 @@
 
 #include "cni/control_client.h"
 #include "cni/environment.h"
+#include "cni/fault/fault.h"
 #include "cni/io.h"
 #include "cni/network_config.h"
 #include "cni/request.h"
 #include "cni/spool.h"
 #include "config/paths.h"
-#include "fault/fault.h"
 
 namespace weir::cni {
 namespace {

@@ -11,10 +11,10 @@
 #include <ctime>
 #include <memory>
 
+#include "cni/fault/fault.h"
 #include "cni/fd.h"
 #include "cni/io.h"
 #include "config/paths.h"
-#include "fault/fault.h"
 
 namespace weir::cni {
 namespace {

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "cni/fault/fault.h"
 #include "control/cni/add_plan.h"
 #include "control/cni/admission.h"
 #include "control/cni/cni_error.h"
@@ -13,7 +14,6 @@
 #include "control/cni/teardown.h"
 #include "control/reconcile/adopt.h"
 #include "control/reconcile/spool.h"
-#include "fault/fault.h"
 
 namespace weir::control {
 

@@ -2,10 +2,10 @@
 
 #include <spdlog/spdlog.h>
 
+#include "cni/fault/fault.h"
 #include "control/cni/delegate.h"
 #include "control/cni/pod_port.h"
 #include "control/reconcile/records.h"
-#include "fault/fault.h"
 
 namespace weir::control {
 

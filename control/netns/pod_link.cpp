@@ -6,9 +6,9 @@
 #include <cinttypes>
 #include <cstdio>
 
+#include "cni/fault/fault.h"
 #include "control/netns/sysctl.h"
 #include "control/netns/tap.h"
-#include "fault/fault.h"
 
 namespace weir::control {
 

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "fault/fault.h"
+#include "cni/fault/fault.h"
 
 namespace weir::control {
 

@@ -2,9 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include "cni/fault/fault.h"
 #include "cni/spool.h"
 #include "control/cni/del.h"
-#include "fault/fault.h"
 
 namespace weir::control {
 

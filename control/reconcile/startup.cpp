@@ -2,11 +2,11 @@
 
 #include <spdlog/spdlog.h>
 
+#include "cni/fault/fault.h"
 #include "control/cni/teardown.h"
 #include "control/reconcile/desired_state.h"
 #include "control/reconcile/records.h"
 #include "control/reconcile/spool.h"
-#include "fault/fault.h"
 
 namespace weir::control {
 

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
+#include "cni/fault/fault.h"
 #include "cni/frame.h"
-#include "fault/fault.h"
 
 namespace weir::control {
 

@@ -1,6 +1,6 @@
 """weir-control and the shim die, or fail, at every place of ADD and DEL.
 
-The places come from the programs themselves (fault/fault.h). Whatever dies where, one
+The places come from the programs themselves (cni/fault/fault.h). Whatever dies where, one
 restart later a pod is there entirely or not at all, and its next DEL removes it.
 """
 

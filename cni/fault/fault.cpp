@@ -1,4 +1,4 @@
-#include "fault/fault.h"
+#include "cni/fault/fault.h"
 
 #include <signal.h>
 #include <unistd.h>
