@@ -58,6 +58,7 @@ std::optional<cni::Error> set_addressing(const Controller& controller, AddPlan& 
 
 Attachment make_row(const AddPlan& plan, const cni::Request& request, api::PortKind kind) {
   Attachment row;
+  row.created = unix_millis();
   row.network = plan.config.name;
   row.container_id = plan.environment.container_id;
   row.ifname = plan.environment.ifname;

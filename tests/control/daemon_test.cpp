@@ -153,7 +153,7 @@ TEST_P(DaemonObstacleTest, AFailedAddLeavesNothing) {
 INSTANTIATE_TEST_SUITE_P(
     Steps, DaemonObstacleTest,
     testing::Values(Obstacle{"vhost", {{"port", "vhost-user"}}, "", 2},
-                    Obstacle{"delegated", {{"ipam", {{"type", "host-local"}}}}, "", 2},
+                    Obstacle{"delegated", {{"ipam", {{"type", "host-local"}}}}, "", 7},
                     Obstacle{"mtu", {{"mtu", 1279}}, "", 7},
                     Obstacle{"ring", {{"port", "memif"}, {"memif", {{"ringSize", 500}}}}, "", 7},
                     Obstacle{"lease", {}, "IP=192.0.2.1", 7},
