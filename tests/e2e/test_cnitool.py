@@ -8,6 +8,8 @@ import pytest
 from lab.netns import Netns
 from lab.run import TREE, run, wait_for
 
+pytestmark = pytest.mark.release_only
+
 MODULE = "github.com/containernetworking/cni/cnitool@v1.3.0"  # needs Go 1.21
 
 # cnitool keeps results under /var/lib/cni; a mount of our own hides the machine's.

@@ -7,6 +7,8 @@ import pytest
 from lab.image import BUSYBOX, IMAGE, write_image
 from lab.run import TREE, run, stop, wait_for
 
+pytestmark = pytest.mark.release_only
+
 # /etc/cni/net.d and /opt/cni/bin are fixed in ctr. A mount namespace of our own shows it
 # ours there and leaves the machine's alone, whatever happens.
 PRIVATE_MOUNTS = """

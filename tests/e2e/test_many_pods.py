@@ -4,8 +4,11 @@ import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from lab.node import DAEMONS
 from lab.run import wait_for
+
+pytestmark = pytest.mark.release_only
 
 PODS = 110
 PARALLEL = 10

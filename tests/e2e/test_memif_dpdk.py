@@ -13,6 +13,8 @@ from lab.run import wait_for
 from lab.testpmd import Testpmd
 from test_memif import link_up
 
+pytestmark = pytest.mark.release_only
+
 QUEUES = 4
 IP_MTU_DISCOVER = 10
 

@@ -9,6 +9,8 @@ from lab.image import BUSYBOX, IMAGE, write_image
 from lab.netns import unique
 from lab.run import TREE, run, stop
 
+pytestmark = pytest.mark.release_only
+
 # Its own directories everywhere: nothing of the machine's podman is touched.
 CONTAINERS_CONF = """
 [network]

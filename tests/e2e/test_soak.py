@@ -13,6 +13,8 @@ from lab.control import ControlProcess
 from lab.netns import unique
 from lab.run import wait_for
 
+pytestmark = pytest.mark.release_only
+
 ADDS = 1000
 KILLS = 100
 WORKERS = 4
