@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from lab.node import DAEMONS, node_config
 
 PODS = 30
@@ -22,6 +23,7 @@ def plan(node, pods):
         node.ctl_raw("-j", "plan", "--pods", pods, "--config", node.config_file).stdout)
 
 
+@pytest.mark.release_only  # sanitizers need memory of their own
 def test_memory_stays_within_the_plan(own_node, pods):
     node = own_node
     pods.kernel(node, "first")
