@@ -34,10 +34,6 @@ extern "C" __attribute__((noinline)) void weir_measured_round(weir::bench::Workl
 
 namespace weir::bench {
 
-std::string socket_of(const std::string& directory, unsigned pod) {
-  return directory + "/" + std::to_string(pod) + ".sock";
-}
-
 namespace {
 
 using namespace dataplane;
@@ -121,12 +117,6 @@ class Memif final : public Workload {
 
  private:
   static constexpr uint8_t kLog2Ring = 10;
-
-  static std::string make_directory() {
-    std::string name = (std::filesystem::temp_directory_path() / "weir-bench-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) std::exit(1);
-    return name;
-  }
 
   std::string directory_;
   std::unique_ptr<Device> device_;

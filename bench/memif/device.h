@@ -8,6 +8,8 @@
 
 namespace weir::bench {
 
+// For the pods' sockets: a new directory, the caller's to remove.
+std::string make_directory();
 // Where pod `i` connects to.
 std::string socket_of(const std::string& directory, unsigned pod);
 

@@ -18,19 +18,9 @@
 
 namespace weir::bench {
 
-std::string socket_of(const std::string& directory, unsigned pod) {
-  return directory + "/" + std::to_string(pod) + ".sock";
-}
-
 namespace {
 
 using Make = std::unique_ptr<Device> (*)(const DeviceOptions&);
-
-std::string make_directory() {
-  std::string name = (std::filesystem::temp_directory_path() / "weir-bench-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) std::exit(1);
-  return name;
-}
 
 void forward(benchmark::State& state, Make make, DeviceOptions options, Load load) {
   options.directory = make_directory();

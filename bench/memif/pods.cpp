@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <random>
 
 #include "bench/memif/device.h"
@@ -33,6 +34,16 @@ void must(const Status& status) {
 }
 
 }  // namespace
+
+std::string make_directory() {
+  std::string name = (std::filesystem::temp_directory_path() / "weir-bench-XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) std::exit(1);
+  return name;
+}
+
+std::string socket_of(const std::string& directory, unsigned pod) {
+  return directory + "/" + std::to_string(pod) + ".sock";
+}
 
 uint32_t pod_ip4(unsigned pod) { return 0x0a010002 + pod; }
 std::array<uint8_t, 6> pod_mac(unsigned pod) {

@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "dataplane/core/headers.h"
+#include "dataplane/core/routable.h"
 
 namespace weir::dataplane {
 
@@ -18,8 +19,6 @@ void require_ethernet(auto& match, const PortInfo& info, Bytes2 ethertype) {
 }
 
 void lease_matches(PortInfo& info) {
-  const auto routable4 = [](uint8_t first) { return first != 0 && first != 127 && first < 224; };
-  const auto routable6 = [](uint8_t first) { return first >> 5 == 1 || first >> 1 == 0x7e; };
   if (info.trusted) return;
   if (info.address4_count == 1) {
     const auto source = std::bit_cast<std::array<uint8_t, 4>>(info.address4[0]);

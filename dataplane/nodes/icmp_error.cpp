@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dataplane/core/checksum.h"
+#include "dataplane/core/routable.h"
 #include "dataplane/nodes/addresses.h"
 #include "dataplane/nodes/local.h"
 
@@ -18,8 +19,7 @@ static_assert(kScratchSize >= kMaxIcmp6Error - kHeaders6);
 // RFC 1122 3.2.2 and RFC 1812 4.3.2.7. ICMP messages other than queries are errors or
 // may be: none is answered.
 bool may_answer4(const Packet& packet, const Ip4Header& ip) noexcept {
-  const uint8_t first = ip.source.raw[0];
-  if (static_cast<uint8_t>(first - 1) >= 223 || first == 127) return false;
+  if (!routable4(ip.source.raw[0])) return false;
   if (ip.destination.raw[0] >= 224) return false;
   if (packet.l4_protocol != kProtoIcmp4) return true;
   const uint8_t type = static_cast<uint8_t>(packet.data()[packet.l4_offset]);

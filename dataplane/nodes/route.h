@@ -8,6 +8,7 @@
 #include <span>
 
 #include "dataplane/core/headers.h"
+#include "dataplane/core/routable.h"
 #include "dataplane/core/stage.h"
 #include "dataplane/nodes/addresses.h"
 
@@ -84,16 +85,13 @@ inline void Route::resolve(Packet* packets, std::span<const uint8_t> waiting, co
 inline Next Route::classify(Packet& packet, StageContext& context) noexcept {
   if (packet.family == Family::ip4) {
     const auto& ip = packet.l3<Ip4Header>();
-    const uint8_t first = ip.destination.raw[0];
-    // 0/8, 127/8, multicast, reserved and broadcast
-    if (static_cast<uint8_t>(first - 1) >= 223 || first == 127) [[unlikely]] {
+    if (!routable4(ip.destination.raw[0])) [[unlikely]] {
       return unusual4(packet, ip.destination.host());
     }
     return to_adjacency(packet);
   }
   const Ip6Bytes& destination = packet.l3<Ip6Header>().destination;
-  // Neither global unicast (001) nor unique local (1111110).
-  if (destination[0] >> 5 != 1 && destination[0] >> 1 != 0x7e) [[unlikely]] {
+  if (!routable6(destination[0])) [[unlikely]] {
     return unusual6(packet, destination, context.port(packet.in_port));
   }
   return to_adjacency(packet);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "dataplane/core/headers.h"
+#include "dataplane/core/routable.h"
 #include "dataplane/core/stage.h"
 
 namespace weir::dataplane {
@@ -58,10 +59,7 @@ inline Next SourceCheck::classify(Packet& packet, StageContext& context) noexcep
 
 inline Next SourceCheck::ip4(Packet& packet, const PortInfo& port) noexcept {
   const auto* ip = packet.header<Ip4Header>(packet.l3_offset);
-  const uint8_t first = ip->source.raw[0];
-  // 0/8, 127/8, multicast, reserved and broadcast
-  if (static_cast<uint8_t>(first - 1) >= 223 || first == 127)
-    return drop(packet, Drop::source_martian);
+  if (!routable4(ip->source.raw[0])) return drop(packet, Drop::source_martian);
   if (port.trusted || leased4(port, ip->source.wire())) return Next::route;
   return drop(packet, Drop::source_ip4);
 }
@@ -72,9 +70,7 @@ inline Next SourceCheck::ip6(Packet& packet, const PortInfo& port) noexcept {
     return neighbor_discovery(packet, port);
   }
   const auto* ip = packet.header<Ip6Header>(packet.l3_offset);
-  // Global unicast and unique local addresses begin with 001 and 1111110.
-  const uint8_t first = ip->source[0];
-  if (first >> 5 != 1 && first >> 1 != 0x7e) [[unlikely]]
+  if (!routable6(ip->source[0])) [[unlikely]]
     return ip6_unusual(packet, port);
   if (port.trusted || leased6(port, ip->source)) return Next::route;
   return drop(packet, Drop::source_ip6);

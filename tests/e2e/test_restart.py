@@ -81,6 +81,14 @@ def test_tcp_connection_survives_a_killed_dataplane(own_node, pods):
         stop(server)
 
 
+def start_again_without_loss(node, pinger):
+    node.up()
+    wait_for(lambda: settled(node), 10, "replay")
+    pinger.wait_for_reply()
+    sent, received = pinger.stop()
+    assert received == sent, f"lost {sent - received} of {sent}"
+
+
 def test_control_killed_under_traffic_loses_no_packet(own_node, pods):
     node = own_node
     a, b = pods.kernel(node, "a"), pods.kernel(node, "b")
@@ -89,11 +97,7 @@ def test_control_killed_under_traffic_loses_no_packet(own_node, pods):
     pinger.wait_for_reply()
     node.kill("control")
     pinger.wait_for_reply()
-    node.up()
-    wait_for(lambda: settled(node), 10, "replay")
-    pinger.wait_for_reply()
-    sent, received = pinger.stop()
-    assert received == sent, f"lost {sent - received} of {sent}"
+    start_again_without_loss(node, pinger)
     assert state(node, (a, b)) == before
     assert a.delete().code == 0
     c = pods.kernel(node, "c")
@@ -169,11 +173,7 @@ def test_pods_outlive_the_store(own_node, pods, lose):
     pinger.wait_for_reply()
     node.kill("control")
     lose(node.state_dir)
-    node.up()
-    wait_for(lambda: settled(node), 10, "replay")
-    pinger.wait_for_reply()
-    sent, received = pinger.stop()
-    assert received == sent, f"lost {sent - received} of {sent}"
+    start_again_without_loss(node, pinger)
     assert state(node, (a, b)) == before
     c = pods.kernel(node, "c")
     c.ping(b.ip4)

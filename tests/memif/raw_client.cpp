@@ -36,6 +36,24 @@ Message blank_message(MessageType type) {
   return message;
 }
 
+bool send_packet(int socket, std::span<const std::byte> bytes, std::span<const int> fds) {
+  iovec part{.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  std::vector<std::byte> control(CMSG_SPACE(fds.size_bytes()));
+  if (!fds.empty()) {
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    cmsghdr* one = CMSG_FIRSTHDR(&header);
+    one->cmsg_level = SOL_SOCKET;
+    one->cmsg_type = SCM_RIGHTS;
+    one->cmsg_len = CMSG_LEN(fds.size_bytes());
+    std::memcpy(CMSG_DATA(one), fds.data(), fds.size_bytes());
+  }
+  return sendmsg(socket, &header, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+}
+
 Message init_message(const ClientOptions& options) {
   Message message = blank_message(MessageType::init);
   message.init.version = kVersion;
@@ -148,21 +166,7 @@ bool RawClient::send(const Message& message, std::span<const int> fds) {
 }
 
 bool RawClient::send_raw(std::span<const std::byte> bytes, std::span<const int> fds) {
-  iovec part{.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  std::vector<std::byte> control(CMSG_SPACE(fds.size_bytes()));
-  if (!fds.empty()) {
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    cmsghdr* one = CMSG_FIRSTHDR(&header);
-    one->cmsg_level = SOL_SOCKET;
-    one->cmsg_type = SCM_RIGHTS;
-    one->cmsg_len = CMSG_LEN(fds.size_bytes());
-    std::memcpy(CMSG_DATA(one), fds.data(), fds.size_bytes());
-  }
-  return sendmsg(socket_.get(), &header, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+  return send_packet(socket_.get(), bytes, fds);
 }
 
 std::optional<Message> RawClient::receive() {

@@ -105,6 +105,8 @@ class RawClient {
 api::Fd make_memfd(uint64_t size, bool seal);
 
 Message blank_message(MessageType type);
+// One packet on a control socket, descriptors with it; false when the peer is gone.
+bool send_packet(int socket, std::span<const std::byte> bytes, std::span<const int> fds);
 Message init_message(const ClientOptions& options);
 Message region_message(uint16_t index, uint64_t size);
 

@@ -106,21 +106,7 @@ bool RawServer::handle(const Message& message) {
 }
 
 bool RawServer::send(const Message& message, std::span<const int> fds) {
-  iovec part{.iov_base = const_cast<Message*>(&message), .iov_len = sizeof message};
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  std::vector<std::byte> control(CMSG_SPACE(fds.size_bytes()));
-  if (!fds.empty()) {
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    cmsghdr* one = CMSG_FIRSTHDR(&header);
-    one->cmsg_level = SOL_SOCKET;
-    one->cmsg_type = SCM_RIGHTS;
-    one->cmsg_len = CMSG_LEN(fds.size_bytes());
-    std::memcpy(CMSG_DATA(one), fds.data(), fds.size_bytes());
-  }
-  return sendmsg(socket_.get(), &header, MSG_NOSIGNAL) == sizeof message;
+  return send_packet(socket_.get(), std::as_bytes(std::span(&message, 1)), fds);
 }
 
 std::optional<Message> RawServer::receive() {

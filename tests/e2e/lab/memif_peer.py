@@ -117,6 +117,9 @@ class _Peer:
             for event in ready:
                 os.eventfd_read(event)
 
+    def _waiting(self, ring):
+        return ring.theirs.value != ring.next
+
     def drain(self, queue=None):
         packets = []
         while (packet := self.receive(0, queue)) is not None:
@@ -196,9 +199,6 @@ class MemifClient(_Peer):
         ring.advance(count, count)
         ring.kick()
 
-    def _waiting(self, ring):
-        return ring.theirs.value != ring.next
-
     def _take(self, ring):
         packet, count = ring.read()
         for slot in range(ring.next, ring.next + count):
@@ -258,9 +258,6 @@ class MemifServer(_Peer):
         count = ring.write(packet, None)
         ring.advance(count, count)
         ring.kick()
-
-    def _waiting(self, ring):
-        return ring.theirs.value != ring.next
 
     def _take(self, ring):
         packet, count = ring.read()
