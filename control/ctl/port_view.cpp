@@ -36,6 +36,14 @@ Json counters_json(const api::PortCounters& counters) {
           {"drops", json_u64(counters.drops)}};
 }
 
+// Bit/s and bits, as the CNI "bandwidth" capability has them; 0 = no limit.
+Json limits_json(const api::PortLimits& limits) {
+  return {{"from_pod_rate", json_u64(limits.rx_rate)},
+          {"from_pod_burst", json_u64(limits.rx_burst)},
+          {"to_pod_rate", json_u64(limits.tx_rate)},
+          {"to_pod_burst", json_u64(limits.tx_burst)}};
+}
+
 Json state_json(const api::PortState& port) {
   const api::PortConfig& config = port.config;
   Json json{{"key", json_u64(config.key)},
@@ -55,6 +63,7 @@ Json state_json(const api::PortState& port) {
             {"detail", field_text(port.detail)},
             {"peer_name", field_text(port.peer_name)}};
   if (config.kind == api::PortKind::memif) json["memif"] = memif_json(port);
+  if (port.limits.any()) json["limits"] = limits_json(port.limits);
   json["counters"] = counters_json(port.counters);
   return json;
 }
@@ -76,6 +85,12 @@ bool holds(const api::PortConfig& config, const IpAddress& address) {
 
 std::string packets_and_bytes(uint64_t packets, uint64_t bytes) {
   return std::to_string(packets) + " packets, " + std::to_string(bytes) + " bytes";
+}
+
+// Empty, so not shown: no limit.
+std::string limit_text(uint64_t rate, uint64_t burst) {
+  if (rate == 0) return "";
+  return with_prefix(static_cast<double>(rate), "bit/s") + ", bursts of " + byte_size(burst / 8);
 }
 
 }  // namespace
@@ -195,6 +210,8 @@ std::string port_text(const api::PortState& port, std::span<const api::DropCount
   fields.add("gateway6", weir::to_string(config.gateway6));
   fields.add("source checks", (config.flags & api::kPortTrusted) != 0 ? "off (trusted)" : "on");
   fields.add("worker", std::to_string(port.worker));
+  fields.add("from pod at most", limit_text(port.limits.rx_rate, port.limits.rx_burst));
+  fields.add("to pod at most", limit_text(port.limits.tx_rate, port.limits.tx_burst));
   fields.add("received", packets_and_bytes(port.counters.rx_packets, port.counters.rx_bytes));
   fields.add("sent", packets_and_bytes(port.counters.tx_packets, port.counters.tx_bytes));
   fields.add("dropped", std::to_string(port.counters.drops) + " packets");

@@ -131,6 +131,13 @@ Status Client::port_delete(uint64_t key) {
   return replies ? Status{} : Status{replies.error()};
 }
 
+Status Client::port_limit(const PortLimits& limits) {
+  Message request(MessageType::port_limit);
+  request.add(limits);
+  const auto replies = call(std::move(request));
+  return replies ? Status{} : Status{replies.error()};
+}
+
 Result<std::vector<PortState>> Client::port_list() {
   return list<PortState>(Message(MessageType::port_list));
 }

@@ -25,6 +25,7 @@ class Client {
   // `tap` is duplicated by the kernel and stays the caller's; -1 for kinds without one.
   Result<PortState> port_set(const PortConfig& config, int tap = -1);
   Status port_delete(uint64_t key);
+  Status port_limit(const PortLimits& limits);
   Result<std::vector<PortState>> port_list();
   Status route_set(std::span<const Route> routes);
   Status route_delete(std::span<const Route> routes);

@@ -36,6 +36,7 @@ enum class MessageType : uint16_t {
   port_set = 10,
   port_delete = 11,  // PortKey -> -; an unknown key is success
   port_list = 12,    // - -> PortState...
+  port_limit = 13,   // PortLimits -> -; of a port that is there; zeros lift the limits
   route_set = 20,    // Route... -> -; idempotent by prefix
   route_delete = 21, // Route (prefix only)... -> -; an unknown prefix is success
   route_list = 22,   // - -> Route... (pods' host routes included)
@@ -128,6 +129,19 @@ struct PortConfig {
   std::array<char, 24> secret{};  // memif: empty = none
 };
 
+// Policers of one port: rates in bit/s of whole frames, bursts in bits; a rate of 0 = no
+// limit. rx is what the port sends to weir, tx what it gets. They go with the port, also
+// when a port_set has to make it anew.
+struct PortLimits {
+  uint64_t key = 0;
+  uint64_t rx_rate = 0;
+  uint64_t rx_burst = 0;  // at least one frame of the largest size is let through
+  uint64_t tx_rate = 0;
+  uint64_t tx_burst = 0;
+
+  bool any() const noexcept { return rx_rate != 0 || tx_rate != 0; }
+};
+
 struct PortCounters {
   uint64_t rx_packets = 0;
   uint64_t rx_bytes = 0;
@@ -175,6 +189,7 @@ struct PortState {
   std::array<char, 64> detail{};     // why down or quarantined
   std::array<char, 64> peer_name{};  // memif: the name of the peer's program
   MemifState memif;
+  PortLimits limits;
 };
 
 enum class RouteKind : uint8_t {

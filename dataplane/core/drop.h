@@ -53,6 +53,8 @@ namespace weir::dataplane {
   X(route_multicast, "multicast or broadcast destination; only unicast is routed")           \
   X(route_martian, "destination is loopback, unspecified, reserved or IPv6 link-local")      \
   X(local_ignored, "packet to the gateway itself that it does not serve")                    \
+  X(police_from_pod, "pod sends more than its egress bandwidth")                             \
+  X(police_to_pod, "pod gets more than its ingress bandwidth")                               \
   X(rewrite_ttl_expired, "TTL or hop limit expired in transit")                              \
   X(mtu_too_big, "packet exceeds the next hop's MTU and may not be fragmented")              \
   X(icmp_no_error, "no ICMP error may be sent about this packet (RFC 1122, RFC 4443)")       \

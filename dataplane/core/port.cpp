@@ -56,4 +56,11 @@ PortInfo make_port_info(const api::PortConfig& config) {
   return info;
 }
 
+void set_policers(PortInfo& info, PortPolicers* policers) {
+  info.policers = policers;
+  if (policers == nullptr) return;
+  info.lease4 = {};
+  info.lease6 = {};
+}
+
 }  // namespace weir::dataplane

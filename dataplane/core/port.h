@@ -11,6 +11,7 @@
 #include "dataplane/core/counters.h"
 #include "dataplane/core/lease_match.h"
 #include "dataplane/core/packet.h"
+#include "dataplane/core/policer.h"
 
 namespace weir::dataplane {
 
@@ -28,13 +29,18 @@ struct PortInfo {
   uint8_t address6_count = 0;
   std::array<uint32_t, api::kMaxPortAddresses> address4{};  // network order
   std::array<std::array<uint8_t, 16>, api::kMaxPortAddresses> address6{};
-  // For the express stage; match nothing on ports that are trusted or have not just one
-  // address of the family.
+  // For the express stage; match nothing on ports that are trusted, have limits, or have not
+  // just one address of the family.
   LeaseMatch<32> lease4;
   LeaseMatch<48> lease6;
+  PortPolicers* policers = nullptr;  // nullptr: no limits; freed a grace period after this
 };
 
 PortInfo make_port_info(const api::PortConfig& config);
+
+// Limits the port: its packets then take the way through source_check, which counts them,
+// so that ports without limits pay nothing on theirs. nullptr is fine.
+void set_policers(PortInfo& info, PortPolicers* policers);
 
 // Where one rx call may put packets. packets[i] may use buffers + i * buffer_stride
 // (buffer_stride bytes, worker-local) for its body, and takes body pieces from

@@ -43,4 +43,11 @@ Next SourceCheck::neighbor_discovery(Packet& packet, const PortInfo& port) noexc
   return Next::nd;
 }
 
+// What a pod sends counts from here on, whatever becomes of it.
+Next SourceCheck::police(Packet& packet, const PortInfo& port,
+                         const StageContext& context) noexcept {
+  if (port.policers->rx.take(context.now, packet.length)) return Next::route;
+  return drop(packet, Drop::police_from_pod);
+}
+
 }  // namespace weir::dataplane

@@ -19,6 +19,7 @@ struct SourceCheck {
   static Next ip4(Packet& packet, const PortInfo& port) noexcept;
   static Next ip6(Packet& packet, const PortInfo& port) noexcept;
   static Next ip6_unusual(Packet& packet, const PortInfo& port) noexcept;
+  static Next police(Packet& packet, const PortInfo& port, const StageContext& context) noexcept;
   static Next neighbor_discovery(Packet& packet, const PortInfo& port) noexcept;
 };
 
@@ -52,9 +53,11 @@ inline Next SourceCheck::classify(Packet& packet, StageContext& context) noexcep
   if (mac_bits(ethernet->source) != mac_bits(port->mac) && !port->trusted) {
     return drop(packet, Drop::source_mac);
   }
-  if (packet.family == Family::ip4) return ip4(packet, *port);
-  if (packet.family == Family::ip6) return ip6(packet, *port);
-  return arp(packet, *port);
+  if (packet.family != Family::ip4 && packet.family != Family::ip6) return arp(packet, *port);
+  const Next next = packet.family == Family::ip4 ? ip4(packet, *port) : ip6(packet, *port);
+  if (port->policers != nullptr && next == Next::route) [[unlikely]]
+    return police(packet, *port, context);
+  return next;
 }
 
 inline Next SourceCheck::ip4(Packet& packet, const PortInfo& port) noexcept {

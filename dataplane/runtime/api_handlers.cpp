@@ -76,6 +76,11 @@ Replies port_set(Dataplane& dataplane, Message& request) {
   return state ? record(*state) : failure(state.error());
 }
 
+Replies port_limit(Dataplane& dataplane, const Message& request) {
+  const Status limited = dataplane.ports().limit(argument<api::PortLimits>(request));
+  return limited ? Replies(1) : failure(limited.error());
+}
+
 Replies port_delete(Dataplane& dataplane, const Message& request) {
   for (const auto& port : request.records<api::PortKey>()) dataplane.ports().remove(port.key);
   return Replies(1);
@@ -146,6 +151,7 @@ Replies answer(Dataplane& dataplane, Message& request) {
     case MessageType::replay_end: return replay_end(dataplane, request);
     case MessageType::port_set: return port_set(dataplane, request);
     case MessageType::port_delete: return port_delete(dataplane, request);
+    case MessageType::port_limit: return port_limit(dataplane, request);
     case MessageType::port_list: return records(dataplane.ports().list());
     case MessageType::route_set: return route_set(dataplane, request);
     case MessageType::route_delete: return route_delete(dataplane, request);

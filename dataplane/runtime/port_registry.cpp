@@ -1,7 +1,10 @@
 #include "dataplane/runtime/port_registry.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
+
+#include "dataplane/core/tsc.h"
 
 namespace weir::dataplane {
 
@@ -147,6 +150,22 @@ Status PortRegistry::change(Entry& entry, const api::PortConfig& config, uint64_
   return {};
 }
 
+Status PortRegistry::limit(const api::PortLimits& limits) {
+  const auto found = ports_.find(limits.key);
+  if (found == ports_.end()) {
+    return {ErrorCode::not_found, "there is no port " + std::to_string(limits.key)};
+  }
+  Entry& entry = *found->second;
+  // A replay sets the same again; a fresh bucket each time would be a burst each time.
+  if (std::memcmp(&entry.limits, &limits, sizeof limits) == 0) return {};
+  entry.limits = limits;
+  auto policers = limits.any() ? std::make_unique<PortPolicers>(limits, tsc_hz()) : nullptr;
+  std::swap(entry.policers, policers);
+  publish_info(entry);
+  rcu_.retire_delete(policers.release());
+  return {};
+}
+
 Result<uint16_t> PortRegistry::take_index() {
   if (!free_->empty()) {
     const uint16_t index = free_->back();
@@ -177,7 +196,9 @@ Status PortRegistry::publish(Entry& entry) {
 }
 
 void PortRegistry::publish_info(Entry& entry) {
-  auto info = std::make_unique<const PortInfo>(make_port_info(entry.config));
+  PortInfo made = make_port_info(entry.config);
+  set_policers(made, entry.policers.get());
+  auto info = std::make_unique<const PortInfo>(made);
   slots_[entry.index].info.store(info.get(), std::memory_order_release);  // it is complete
   rcu_.retire_delete(entry.info.release());
   entry.info = std::move(info);
@@ -223,6 +244,7 @@ api::PortState PortRegistry::state(const Entry& entry) const {
   api::PortState state;
   state.config = entry.config;
   state.config.secret = {};
+  state.limits = entry.limits;
   state.index = entry.index;
   state.worker = entry.worker->place().index;
   entry.io->state(state);

@@ -39,6 +39,8 @@ class PortRegistry {
   // parameters, a new tap) is replaced. On error a port stays as it was, except that a
   // memif port whose parameters changed and whose socket cannot be made again is gone.
   Result<api::PortState> set(const api::PortConfig& config, api::Fd tap, uint64_t generation);
+  // Limits a port that is there, anew: its buckets start full. not_found.
+  Status limit(const api::PortLimits& limits);
   // Unknown keys are ignored.
   void remove(uint64_t key);
   void clear();
@@ -59,7 +61,9 @@ class PortRegistry {
     uint64_t generation = 0;
     Worker* worker = nullptr;
     std::unique_ptr<Port> io;
+    std::unique_ptr<PortPolicers> policers;
     std::unique_ptr<const PortInfo> info;
+    api::PortLimits limits;
     api::PortCounters base;                       // of the number's former ports
     std::array<uint64_t, kDropCount> drop_base{};
   };

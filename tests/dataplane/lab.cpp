@@ -103,6 +103,11 @@ void Lab::add_route(std::string_view prefix_text, const Adjacency& adjacency) {
 
 void Lab::empty_icmp_bucket(uint16_t port) { buckets_[port] = {.last = context_.now, .credit = 0}; }
 
+void Lab::police(uint16_t port, const api::PortLimits& limits) {
+  policers_[port] = std::make_unique<PortPolicers>(limits, kLabTscHz);
+  set_policers(infos_[port], policers_[port].get());
+}
+
 void Lab::fill(Packet& packet, const Bytes& frame, size_t piece) {
   const size_t head = std::min<size_t>(frame.size(), kHeadSize);
   packet.length = static_cast<uint32_t>(frame.size());

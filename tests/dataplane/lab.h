@@ -54,6 +54,8 @@ class Lab {
   StageContext& context() { return context_; }
   void add_route(std::string_view prefix, const Adjacency& adjacency);
   void empty_icmp_bucket(uint16_t port);
+  // The port's buckets begin full; kLabTscHz is their clock.
+  void police(uint16_t port, const api::PortLimits& limits);
   Vector& vector() { return *vector_; }
   PipelineCounters& counters() { return counters_; }
 
@@ -66,6 +68,7 @@ class Lab {
   Fib6 fib6_{rcu_};
   Adjacencies adjacencies_{rcu_, 1024};
   std::array<PortInfo, kLabPorts> infos_;
+  std::array<std::unique_ptr<PortPolicers>, kLabPorts> policers_;
   std::array<PortCounterBlock, kLabPorts> port_counters_;
   std::vector<PortSlot> slots_ = std::vector<PortSlot>(kLabPorts);
   std::array<TokenBucket, kLabPorts> buckets_{};
