@@ -1,13 +1,15 @@
 """Delegated IPAM: other people's plugins give the addresses, and nothing of theirs leaks."""
 
 import json
+import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from lab.pod import AddFailed
-from lab.run import stop, wait_for
+from lab.run import TREE, run, stop, wait_for
 
 PLUGINS = Path("/usr/lib/cni")  # Debian's containernetworking-plugins
 
@@ -252,3 +254,40 @@ def test_static(node, pods, reference):
     routes = {route["dst"] for route in pod.netns.json("ip", "-j", "route")}
     assert "10.244.0.0/16" in routes and "default" not in routes
     pod.ping(pods.kernel(node).ip4)
+
+
+@pytest.fixture
+def dhcp_daemon(reference, tmp_path):
+    """No DHCP server hears a routed pod's broadcast, so the daemon is a stand-in."""
+    if not shutil.which("go"):
+        pytest.skip("no Go toolchain to build the stand-in for the dhcp plugin's daemon")
+    program = tmp_path / "fake-dhcp"
+    run("go", "build", "-o", program, TREE / "tests/e2e/lab/fake_dhcp.go",
+        env=os.environ | {"GOFLAGS": "-mod=mod"}, timeout=300)
+    socket = tmp_path / "dhcp.sock"
+    daemon = subprocess.Popen([program, socket], stdout=subprocess.PIPE, text=True)
+    try:
+        assert daemon.stdout.readline() == "ready\n"
+        yield daemon, socket
+    finally:
+        stop(daemon)
+
+
+def test_dhcp(node, pods, reference, dhcp_daemon):
+    daemon, socket = dhcp_daemon
+    pod = pods.bare(node, ipam={"type": "dhcp", "daemonSocketPath": str(socket)})
+    pod.variables = reference
+    pod.add()
+    assert pod.ip4 == "10.82.0.9"
+    assert daemon.stdout.readline().split() == ["allocate", pod.container, pod.netns.path, "eth0"]
+    pod.ping("10.82.0.1")
+    assert pod.delete().code == 0
+    assert daemon.stdout.readline().split() == ["release", pod.container]
+
+
+def test_dhcp_without_its_daemon(node, pods, reference, tmp_path):
+    pod = pods.bare(node, ipam={"type": "dhcp", "daemonSocketPath": str(tmp_path / "none")})
+    pod.variables = reference
+    with pytest.raises(AddFailed, match="dhcp"):
+        pod.add()
+    assert pod.netns.links() == []
