@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <set>
 #include <string>
 
@@ -45,6 +46,7 @@ struct Controller {
   HostPort host;
   // Ports that an ADD in flight has set already: a replay must name them too.
   std::set<uint64_t> live;
+  std::map<std::string, std::string> shared;  // network -> host-local directory, as last seen
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 

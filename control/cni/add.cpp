@@ -9,8 +9,10 @@
 #include "control/cni/add_plan.h"
 #include "control/cni/admission.h"
 #include "control/cni/cni_error.h"
+#include "control/cni/device_info.h"
 #include "control/cni/pod_port.h"
 #include "control/cni/pod_result.h"
+#include "control/cni/shared_ipam.h"
 #include "control/cni/teardown.h"
 #include "control/reconcile/adopt.h"
 #include "control/reconcile/spool.h"
@@ -32,7 +34,9 @@ class Addition {
 
   // Intent and lease are stored together, before anything else is touched; with a
   // delegated IPAM the intent comes first.
+  Task<Failure> lock_pool();
   Failure reserve();
+  Failure share();
   Task<Failure> ask_delegate();
   Failure prepare();
   Task<Failure> attach();
@@ -49,6 +53,9 @@ class Addition {
   Failure take_delegated(const std::string& output);
   Task<Failure> make_interface();
   Task<Failure> set_port();
+  Result<api::PortState> ask_port(api::Client& client) const;
+  Task<Failure> write_info();
+  Result<Elsewhere> elsewhere() const;
   bool is_kernel() const noexcept { return row_.kind == api::PortKind::kernel; }
 
   Controller& controller_;
@@ -56,7 +63,8 @@ class Addition {
   Attachment row_;
   std::vector<Lease> leases_;
   std::vector<cni::RouteConfig> routes_;
-  cni::Dns dns_;  // of a delegated IPAM
+  cni::Dns dns_;                          // of a delegated IPAM
+  std::unique_ptr<HostLocalDir> shared_;  // holds its lock
   api::PortConfig port_;
   PodLink link_;
   api::Fd tap_;
@@ -69,10 +77,24 @@ Status Addition::set_own_mac() {
   return controller_.store.update_attachment(row_);
 }
 
+Task<Failure> Addition::lock_pool() {
+  if (plan_.shared.empty()) co_return std::nullopt;
+  controller_.shared[row_.network] = plan_.shared;
+  auto locked = co_await lock_shared(controller_, plan_.shared);
+  if (!locked) co_return locked.error();
+  shared_ = *std::move(locked);
+  co_return std::nullopt;
+}
+
+Result<Elsewhere> Addition::elsewhere() const {
+  return shared_ ? shared_->elsewhere(plan_.ranges.size()) : Elsewhere{};
+}
+
 Status Addition::store_row() {
   WEIR_FAULT_ERROR("add.wanted");
   // Others' records of addresses survive a power cut, so the intent must too.
-  const Durability durability = plan_.delegated ? Durability::power_cut : Durability::process;
+  const bool outlives = plan_.delegated || shared_;
+  const Durability durability = outlives ? Durability::power_cut : Durability::process;
   Result<Transaction> transaction = controller_.store.begin(durability);
   if (!transaction) return transaction.error();
   const Result<uint64_t> id = controller_.store.add_attachment(row_);
@@ -81,8 +103,10 @@ Status Addition::store_row() {
   WEIR_FAULT_ERROR("add.row_written");
   if (const Status set = set_own_mac(); !set) return set;
   if (plan_.delegated) return transaction->commit();
+  const Result<Elsewhere> others = elsewhere();
+  if (!others) return others.error();
   Result<std::vector<Lease>> leases =
-      controller_.ipam.allocate(row_.id, row_.network, plan_.ranges, plan_.requested);
+      controller_.ipam.allocate(row_.id, row_.network, plan_.ranges, plan_.requested, *others);
   if (!leases) return leases.error();
   leases_ = *std::move(leases);
   WEIR_FAULT_ERROR("add.lease_written");
@@ -97,6 +121,14 @@ Failure Addition::reserve() {
     return cni_error(stored.error());
   }
   routes_ = plan_.routes;
+  return std::nullopt;
+}
+
+Failure Addition::share() {
+  if (!shared_) return std::nullopt;
+  const Status written = shared_->reserve(leases_, row_.container_id, row_.ifname);
+  shared_.reset();
+  if (!written) return cni_error(written.error(), "cannot share addresses with host-local");
   return std::nullopt;
 }
 
@@ -164,13 +196,28 @@ cni::Error refused(const Error& error) {
   return out;
 }
 
+// Runs on the session's thread.
+Result<api::PortState> Addition::ask_port(api::Client& client) const {
+  WEIR_FAULT_ERROR("add.port_wanted");
+  Result<api::PortState> state = client.port_set(port_, tap_.get());
+  WEIR_FAULT_ERROR("add.port_set");
+  if (!state || !plan_.limits.any()) return state;
+  api::PortLimits limits = plan_.limits;
+  limits.key = row_.id;
+  if (const Status limited = client.port_limit(limits); !limited) return limited.error();
+  return state;
+}
+
+Task<Failure> Addition::write_info() {
+  if (plan_.device_info.empty()) co_return std::nullopt;
+  const auto work = [this] { return write_device_info(plan_.device_info, port_); };
+  const Status written = co_await controller_.pool.run(work);
+  if (!written) co_return cni_error(written.error());
+  co_return std::nullopt;
+}
+
 Task<Failure> Addition::set_port() {
-  const auto ask = [this](api::Client& client) -> Result<api::PortState> {
-    WEIR_FAULT_ERROR("add.port_wanted");
-    Result<api::PortState> state = client.port_set(port_, tap_.get());
-    WEIR_FAULT_ERROR("add.port_set");
-    return state;
-  };
+  const auto ask = [this](api::Client& client) { return ask_port(client); };
   const auto set = co_await controller_.dataplane.call<Result<api::PortState>>(ask);
   if (!set) co_return refused(set.error());
   controller_.live.insert(row_.id);
@@ -192,6 +239,7 @@ Task<Failure> Addition::attach() {
   const auto written = controller_.pool.start(write);
   Failure failure = co_await make_interface();
   if (!failure) failure = co_await set_port();
+  if (!failure) failure = co_await write_info();
   const Status durable = co_await written.get();
   if (!failure && !durable) failure = cni_error(durable.error());
   co_return failure;
@@ -279,7 +327,9 @@ Task<cni::Outcome<cni::Json>> add_attachment(Controller& controller, cni::Reques
       co_await controller.locks.lock(lock_name(wanted.network, wanted.container_id, wanted.ifname));
   if (const Failure taken = co_await clear_place(controller, wanted)) co_return *taken;
   Addition addition(controller, *std::move(plan));
-  Failure failure = addition.reserve();
+  Failure failure = co_await addition.lock_pool();
+  if (!failure) failure = addition.reserve();
+  if (!failure) failure = addition.share();
   if (!failure) failure = co_await addition.ask_delegate();
   if (!failure) failure = addition.prepare();
   if (!failure) failure = co_await addition.attach();

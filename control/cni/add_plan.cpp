@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "control/cni/cni_error.h"
+#include "control/cni/device_info.h"
 #include "control/cni/pod_port.h"
+#include "control/cni/shared_ipam.h"
 
 namespace weir::control {
 
@@ -51,9 +53,32 @@ std::optional<cni::Error> set_addressing(const Controller& controller, AddPlan& 
   auto routes = pod_routes(plan.config);
   if (!routes) return routes.error();
   plan.ranges = *std::move(ranges);
+  auto shared = shared_directory(plan.config);
+  if (!shared) return shared.error();
+  plan.shared = *std::move(shared);
   plan.requested = *std::move(requested);
   plan.routes = *std::move(routes);
   return std::nullopt;
+}
+
+// A mapping that nobody carries out must not look as if it worked.
+std::optional<cni::Error> check_mappings(const cni::NetworkConfig& config) {
+  const bool wanted = std::ranges::any_of(
+      config.runtime.port_mappings, [](const auto& mapping) { return mapping.host_port != 0; });
+  if (!wanted) return std::nullopt;
+  return cni::Error{cni::Code::unsupported_field, "this version maps no host ports",
+                    "chain the portmap plugin after weir-cni and declare portMappings there"};
+}
+
+// What the runtime asks for by capability.
+std::optional<cni::Error> set_capabilities(AddPlan& plan) {
+  if (auto wrong = check_mappings(plan.config)) return wrong;
+  const auto limits = port_limits(plan.config);
+  if (!limits) return limits.error();
+  plan.limits = *limits;
+  if (plan.row.kind != api::PortKind::memif) return std::nullopt;
+  plan.device_info = plan.config.runtime.device_info_file;
+  return check_device_info(plan.device_info);
 }
 
 Attachment make_row(const AddPlan& plan, const cni::Request& request, api::PortKind kind) {
@@ -103,6 +128,7 @@ cni::Outcome<AddPlan> plan_add(const Controller& controller, const cni::Request&
     return *wrong;
   }
   if (const auto wrong = set_link(controller, plan)) return *wrong;
+  if (const auto wrong = set_capabilities(plan)) return *wrong;
   return plan;
 }
 

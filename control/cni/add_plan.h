@@ -20,6 +20,9 @@ struct AddPlan {
   std::vector<IpAddress> requested;
   std::vector<cni::RouteConfig> routes;
   DelegateCall delegate;
+  std::string shared;       // a host-local directory that the addresses are shared with
+  std::string device_info;  // file that tells the workload of its port; empty: none wanted
+  api::PortLimits limits;   // without key
 };
 
 cni::Outcome<AddPlan> plan_add(const Controller& controller, const cni::Request& request);

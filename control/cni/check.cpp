@@ -46,8 +46,31 @@ bool has_route(const std::vector<LinkRoute>& routes, const IpPrefix& prefix) {
                              [&](const LinkRoute& route) { return route.prefix == prefix; });
 }
 
-// Runs in the pod's namespace. MAC and MTU are not looked at: later plugins of the chain
-// may have changed them.
+// The MAC that the chain's last plugin reported for the interface: a later plugin may have
+// changed it. Zero: nobody says.
+MacAddress reported_mac(const cni::NetworkConfig& config, const Attachment& row) {
+  if (!config.prev_result) return {};
+  for (const cni::Interface& one : config.prev_result->interfaces) {
+    if (one.name == row.ifname && !one.sandbox.empty()) {
+      return parse_mac(one.mac).value_or(MacAddress{});
+    }
+  }
+  return {};
+}
+
+// A delegated IPAM's routes are known from what ADD answered only.
+cni::Outcome<std::vector<cni::RouteConfig>> routes_of(const cni::NetworkConfig& config,
+                                                      const Attachment& row) {
+  if (!cni::delegates_ipam(config)) return pod_routes(config);
+  const auto document = cni::parse_json(row.result);
+  if (!document) return document.error();
+  const auto result = cni::parse_result(*document);
+  if (!result) return result.error();
+  return result->routes;
+}
+
+// Runs in the pod's namespace. The MTU is not looked at: a later plugin of the chain may
+// have changed it, and results before 1.1.0 do not tell.
 Failure check_link(const PodLink& link) {
   Result<Netlink> netlink = Netlink::open();
   if (!netlink) return cni_error(netlink.error());
@@ -55,6 +78,10 @@ Failure check_link(const PodLink& link) {
   if (!found) return cni_error(found.error());
   if (!*found || (*found)->alias != link_alias(link.key)) {
     return mismatch("the interface " + link.ifname + " is gone");
+  }
+  if (!link.mac.is_zero() && (*found)->mac != link.mac) {
+    return mismatch("the interface " + link.ifname + " has another MAC than " +
+                    to_string(link.mac));
   }
   if (!(*found)->up) return mismatch("the interface " + link.ifname + " is down");
   const auto addresses = netlink->addresses((*found)->index);
@@ -94,9 +121,10 @@ Task<Failure> check_row(Controller& controller, const Attachment& row,
   if (Failure failure = check_previous(config, *leases)) co_return failure;
   if (Failure failure = co_await check_port(controller, row)) co_return failure;
   if (row.kind != api::PortKind::kernel) co_return std::nullopt;
-  const auto routes = pod_routes(config);
+  const auto routes = routes_of(config, row);
   if (!routes) co_return routes.error();
-  const PodLink link = pod_link(row, *leases, for_leases(*routes, *leases));
+  PodLink link = pod_link(row, *leases, for_leases(*routes, *leases));
+  link.mac = reported_mac(config, row);
   const std::string netns = row.netns;
   co_return co_await controller.pool.run([&netns, &link] { return check_namespace(netns, link); });
 }

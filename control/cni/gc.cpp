@@ -5,6 +5,7 @@
 #include "cni/network_config.h"
 #include "control/cni/cni_error.h"
 #include "control/cni/delegate.h"
+#include "control/cni/shared_ipam.h"
 #include "control/cni/teardown.h"
 
 namespace weir::control {
@@ -44,6 +45,8 @@ Task<cni::Outcome<cni::Json>> collect_garbage(Controller& controller, cni::Reque
   if (config->valid_attachments) {
     const Status removed = co_await remove_invalid(controller, *config);
     if (!removed) co_return cni_error(removed.error());
+    const Status collected = co_await collect_shared(controller, *config);
+    if (!collected) co_return cni_error(collected.error());
   }
   if (cni::delegates_ipam(*config)) {
     const auto done =

@@ -156,6 +156,20 @@ cni::Outcome<api::PortConfig> port_config(const Controller& controller, const At
   return port;
 }
 
+cni::Outcome<api::PortLimits> port_limits(const cni::NetworkConfig& config) {
+  const cni::Bandwidth wanted = config.runtime.bandwidth.value_or(cni::Bandwidth{});
+  const auto halved = [](uint64_t rate, uint64_t burst) { return (rate == 0) != (burst == 0); };
+  if (halved(wanted.ingress_rate, wanted.ingress_burst) ||
+      halved(wanted.egress_rate, wanted.egress_burst)) {
+    return cni::Error{cni::Code::invalid_config, "a bandwidth limit has no rate or no burst",
+                      "give both, or neither"};
+  }
+  return api::PortLimits{.rx_rate = wanted.egress_rate,
+                         .rx_burst = wanted.egress_burst,
+                         .tx_rate = wanted.ingress_rate,
+                         .tx_burst = wanted.ingress_burst};
+}
+
 PodLink pod_link(const Attachment& row) {
   PodLink link;
   link.ifname = row.ifname;

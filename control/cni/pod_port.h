@@ -34,6 +34,10 @@ cni::Outcome<api::PortConfig> port_config(const Controller& controller, const At
                                           const std::vector<Lease>& leases,
                                           const cni::NetworkConfig& config);
 
+// The policers that the "bandwidth" capability asks for; nothing: all zero. Code 7 for a
+// rate without burst or the reverse, as the reference plugin has it.
+cni::Outcome<api::PortLimits> port_limits(const cni::NetworkConfig& config);
+
 PodLink pod_link(const Attachment& row, const std::vector<Lease>& leases,
                  const std::vector<cni::RouteConfig>& routes);
 

@@ -4,6 +4,7 @@
 #include "control/cni/add_plan.h"
 #include "control/cni/admission.h"
 #include "control/cni/delegate.h"
+#include "control/cni/shared_ipam.h"
 
 namespace weir::control {
 
@@ -15,14 +16,29 @@ cni::Error unavailable(std::string msg, std::string details) {
   return {cni::Code::unavailable, std::move(msg), std::move(details)};
 }
 
-Failure pool_status(Controller& controller, const cni::NetworkConfig& config) {
+// What a host-local directory says, without its lock: whoever holds that must not hold up
+// STATUS. Not there yet: nobody has anything.
+Task<Elsewhere> look_elsewhere(Controller& controller, const cni::NetworkConfig& config) {
+  const auto directory = shared_directory(config);
+  Elsewhere others;
+  if (!directory || directory->empty()) co_return others;
+  controller.shared[config.name] = *directory;
+  const auto work = [&directory] { return HostLocalDir::list(*directory); };
+  const auto entries = co_await controller.delegates.run(work);
+  if (!entries) co_return others;
+  for (const HostLocalDir::Entry& entry : *entries) others.taken.push_back(entry.address);
+  co_return others;
+}
+
+Task<Failure> pool_status(Controller& controller, const cni::NetworkConfig& config) {
   const auto ranges = ranges_of(controller, config);
-  if (!ranges) return ranges.error();
-  const Result<bool> free = controller.ipam.can_allocate(*ranges);
-  if (!free) return unavailable("the store fails", free.error().text);
-  if (*free) return std::nullopt;
-  return unavailable("no address is free in network " + config.name,
-                     "remove pods, or give it larger ranges");
+  if (!ranges) co_return ranges.error();
+  const Elsewhere others = co_await look_elsewhere(controller, config);
+  const Result<bool> free = controller.ipam.can_allocate(*ranges, others);
+  if (!free) co_return unavailable("the store fails", free.error().text);
+  if (*free) co_return std::nullopt;
+  co_return unavailable("no address is free in network " + config.name,
+                        "remove pods, or give it larger ranges");
 }
 
 Task<Failure> delegate_status(Controller& controller, const cni::NetworkConfig& config,
@@ -48,7 +64,7 @@ Task<cni::Outcome<cni::Json>> network_status(Controller& controller, cni::Reques
   if (cni::delegates_ipam(*config)) {
     failure = co_await delegate_status(controller, *config, request);
   } else {
-    failure = pool_status(controller, *config);
+    failure = co_await pool_status(controller, *config);
   }
   if (failure) co_return *failure;
   co_return cni::Json(nullptr);

@@ -4,7 +4,9 @@
 
 #include "cni/fault/fault.h"
 #include "control/cni/delegate.h"
+#include "control/cni/device_info.h"
 #include "control/cni/pod_port.h"
+#include "control/cni/shared_ipam.h"
 #include "control/reconcile/records.h"
 
 namespace weir::control {
@@ -31,7 +33,21 @@ Task<> delete_port(Controller& controller, const Attachment& row) {
   }
 }
 
-// True: the attachment's addresses are free where they came from.
+// What the attachment has outside weir's store, the pod and the dataplane. True: it is gone.
+Task<bool> release_outside(Controller& controller, const Attachment& row) {
+  const auto config = cni::parse_network_config(row.config, cni::Command::del);
+  if (!config) co_return true;
+  const std::string& info = config->runtime.device_info_file;
+  if (row.kind == api::PortKind::memif && !info.empty()) {
+    const auto work = [&info] { return remove_device_info(info); };
+    const Status removed = co_await controller.pool.run(work);
+    if (!removed) spdlog::warn("{}", removed.error().text);
+  }
+  const cni::AttachmentName name{row.container_id, row.ifname};
+  co_return co_await release_shared(controller, *config, name);
+}
+
+// True: the attachment's addresses are free at the plugin that gave them.
 Task<bool> release_delegated(Controller& controller, const Attachment& row,
                              const cni::Request* request) {
   std::optional<DelegateCall> call = delegate_del_call(row);
@@ -75,8 +91,9 @@ Task<> teardown(Controller& controller, Attachment row, const cni::Request* requ
     }
   }
   WEIR_FAULT_POINT("del.link_removed");
+  const bool outside_done = co_await release_outside(controller, row);
   const bool delegate_done = co_await release_delegated(controller, row, request);
-  if (!delegate_done) co_return;
+  if (!delegate_done || !outside_done) co_return;
   const Status released = controller.ipam.remove(row.id);
   if (!released) {
     spdlog::warn("the addresses of {} are freed later: {}", row.container_id,

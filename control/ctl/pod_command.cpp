@@ -1,4 +1,7 @@
 // weirctl pod list | weirctl ipam show
+#include <array>
+#include <ctime>
+
 #include "control/ctl/json_view.h"
 #include "control/ctl/program.h"
 
@@ -28,11 +31,32 @@ Status list_pods(Session& session) {
   return show(session, same, pods_text, answer->is_array() ? *answer : Json::array());
 }
 
+// "2026-11-24 12:00:05" of local time; empty for 0 and for what is no number.
+std::string clock_text(const Json& millis) {
+  if (!millis.is_number_integer() || millis.get<int64_t>() == 0) return "";
+  const time_t seconds = millis.get<int64_t>() / 1000;
+  std::tm parts{};
+  if (localtime_r(&seconds, &parts) == nullptr) return "";
+  std::array<char, 32> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%F %T", &parts)};
+}
+
+Json with_times(const Json& leases) {
+  Json rows = Json::array();
+  for (Json lease : leases) {
+    lease["since"] = clock_text(member(lease, "since_ms"));
+    lease["until"] = clock_text(member(lease, "until_ms"));
+    rows.push_back(std::move(lease));
+  }
+  return rows;
+}
+
 std::string ipam_text(const Json& answer) {
   return table_of(member(answer, "pools"), {"ranges", "size", "used", "resting", "free"},
                   "no ranges") +
          "\n" +
-         table_of(member(answer, "leases"), {"address", "state", "pod", "container_id", "ifname"},
+         table_of(with_times(member(answer, "leases")),
+                  {"address", "state", "since", "until", "pod", "container_id", "ifname"},
                   "no leases");
 }
 

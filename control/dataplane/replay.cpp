@@ -37,9 +37,7 @@ Status replay_routes(api::Client& client, const ReplayPlan& plan, ReplayReport& 
   return {};
 }
 
-}  // namespace
-
-Result<api::PortState> set_port(api::Client& client, const ReplayPort& port) {
+Result<api::PortState> set_with_tap(api::Client& client, const ReplayPort& port) {
   if (port.tap_first) {
     const Result<api::Fd> tap = port.open_tap();
     if (tap) return client.port_set(port.config, tap->get());
@@ -50,6 +48,17 @@ Result<api::PortState> set_port(api::Client& client, const ReplayPort& port) {
   const Result<api::Fd> tap = port.open_tap();
   if (!tap) return tap.error();
   return client.port_set(port.config, tap->get());
+}
+
+}  // namespace
+
+Result<api::PortState> set_port(api::Client& client, const ReplayPort& port) {
+  Result<api::PortState> set = set_with_tap(client, port);
+  if (!set || !port.limits.any()) return set;
+  api::PortLimits limits = port.limits;
+  limits.key = port.config.key;
+  if (const Status limited = client.port_limit(limits); !limited) return limited.error();
+  return set;
 }
 
 Result<ReplayReport> replay(api::Client& client, const ReplayPlan& plan) {

@@ -10,6 +10,7 @@ namespace weir::control {
 
 struct ReplayPort {
   api::PortConfig config;
+  api::PortLimits limits;  // without key
   // Opens the port's tap; asked only when the dataplane does not have it. Empty for
   // kinds without a tap. Called on the session's thread.
   std::function<Result<api::Fd>()> open_tap;

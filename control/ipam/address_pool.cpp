@@ -40,6 +40,11 @@ uint64_t AddressPool::owner(Number number) const {
   return found == taken_.end() ? 0 : found->second;
 }
 
+std::optional<int64_t> AddressPool::resting_since(Number number) const {
+  const auto found = resting_.find(number);
+  return found == resting_.end() ? std::nullopt : std::optional<int64_t>(found->second);
+}
+
 std::optional<Number> AddressPool::next_free(Number from, Number to) const {
   if (from > to) return std::nullopt;
   auto after = busy_.upper_bound(from);

@@ -26,6 +26,7 @@ class AddressPool {
   bool is_taken(Number number) const { return taken_.contains(number); }
   bool is_resting(Number number) const { return resting_.contains(number); }
   uint64_t owner(Number number) const;  // 0: not taken
+  std::optional<int64_t> resting_since(Number number) const;
 
   // Lowest address of [from, to] that is neither taken nor rests.
   std::optional<Number> next_free(Number from, Number to) const;

@@ -51,7 +51,37 @@ std::vector<IpAddress> fitting(const RangeSets& sets, const std::vector<Lease>& 
   return addresses;
 }
 
+// Attachment ids are SQLite's, which end at 2^63.
+constexpr uint64_t kElsewhere = UINT64_MAX;
+
 }  // namespace
+
+// Others' addresses, taken in memory for as long as one allocation lasts.
+class Ipam::Borrowed {
+ public:
+  Borrowed(Ipam& ipam, const std::vector<IpAddress>& addresses) : ipam_(ipam) {
+    for (const IpAddress& address : addresses) {
+      AddressPool& pool = ipam.pool(address.family);
+      const Number number = number_of(address);
+      if (pool.is_taken(number)) continue;
+      borrowed_.emplace_back(address, pool.resting_since(number));
+      pool.take(number, kElsewhere);
+    }
+  }
+  ~Borrowed() {
+    for (const auto& [address, since] : borrowed_) {
+      AddressPool& pool = ipam_.pool(address.family);
+      pool.free(number_of(address));
+      if (since) pool.rest(number_of(address), *since);
+    }
+  }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+
+ private:
+  Ipam& ipam_;
+  std::vector<std::pair<IpAddress, std::optional<int64_t>>> borrowed_;
+};
 
 Result<std::unique_ptr<Ipam>> Ipam::open(Store& store, IpamOptions options) {
   std::unique_ptr<Ipam> ipam(new Ipam(store, std::move(options)));
@@ -156,10 +186,11 @@ Status Ipam::check_requested(const RangeSets& sets, const IpAddress& address) {
   }
   const AddressPool& addresses = pool(address.family);
   if (!addresses.is_taken(number_of(address))) return {};
-  return Status(ErrorCode::exists, "the requested address " + to_string(address) +
-                                       " is taken by attachment " +
-                                       std::to_string(addresses.owner(number_of(address))) +
-                                       "; request another or none");
+  const uint64_t owner = addresses.owner(number_of(address));
+  const std::string holder =
+      owner == kElsewhere ? "a pod of host-local" : "attachment " + std::to_string(owner);
+  return Status(ErrorCode::exists, "the requested address " + to_string(address) + " is taken by " +
+                                       holder + "; request another or none");
 }
 
 Result<std::vector<IpAddress>> Ipam::match_requested(const RangeSets& sets,
@@ -217,7 +248,8 @@ Result<Lease> Ipam::take(const Request& request, size_t index, const IpAddress& 
 
 Result<std::vector<Lease>> Ipam::allocate(uint64_t attachment, const std::string& network,
                                           const RangeSets& sets,
-                                          const std::vector<IpAddress>& requested) {
+                                          const std::vector<IpAddress>& requested,
+                                          const Elsewhere& elsewhere) {
   if (Status s = retry(); !s) return s.error();
   if (Status s = refresh(); !s) return s.error();
   auto transaction = store_.begin();
@@ -230,6 +262,10 @@ Result<std::vector<Lease>> Ipam::allocate(uint64_t attachment, const std::string
                                         " already; release it first"};
   }
   if (Status s = end_rests(); !s) return s.error();
+  const Borrowed others(*this, elsewhere.taken);
+  for (size_t i = 0; i < std::min(sets.size(), elsewhere.last.size()); ++i) {
+    if (!elsewhere.last[i].is_none()) cursors_[key_of(network, sets[i])] = elsewhere.last[i];
+  }
   const auto wanted = match_requested(sets, requested);
   if (!wanted) return wanted.error();
   std::vector<Lease> leases;
@@ -369,8 +405,9 @@ Result<Ipam::Usage> Ipam::usage(const RangeSet& set) {
   return usage;
 }
 
-Result<bool> Ipam::can_allocate(const RangeSets& sets) {
+Result<bool> Ipam::can_allocate(const RangeSets& sets, const Elsewhere& elsewhere) {
   if (Status s = refresh(); !s) return s.error();
+  const Borrowed others(*this, elsewhere.taken);
   return std::all_of(sets.begin(), sets.end(),
                      [&](const RangeSet& set) { return choose({}, sets, set).has_value(); });
 }

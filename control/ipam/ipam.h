@@ -33,6 +33,12 @@ struct IpamOptions {
   std::function<UnixMillis()> now = unix_millis;
 };
 
+// What others have of a network that weir shares with them (host_local_dir.h).
+struct Elsewhere {
+  std::vector<IpAddress> taken;  // weir's own may be among them
+  std::vector<IpAddress> last;   // handed out last, for each set; none: weir's own counts
+};
+
 class Ipam {
  public:
   static Result<std::unique_ptr<Ipam>> open(Store& store, IpamOptions options = {});
@@ -44,7 +50,8 @@ class Ipam {
   // address is no set's, or is a gateway; `io`, `permission` the store refused.
   Result<std::vector<Lease>> allocate(uint64_t attachment, const std::string& network,
                                       const RangeSets& sets,
-                                      const std::vector<IpAddress>& requested = {});
+                                      const std::vector<IpAddress>& requested = {},
+                                      const Elsewhere& elsewhere = {});
 
   // Takes addresses that are in use already, whatever the ranges: those of a pod that is
   // adopted after recovery, and those of a delegated plugin. All or nothing; an address
@@ -92,7 +99,8 @@ class Ipam {
   };
   Result<Usage> usage(const RangeSet& set);
   // True: an allocation over these sets would find an address in each.
-  Result<bool> can_allocate(const RangeSets& sets);
+  Result<bool> can_allocate(const RangeSets& sets, const Elsewhere& elsewhere = {});
+  std::chrono::milliseconds rest() const noexcept { return options_.rest; }
 
  private:
   struct PoolKey {
@@ -104,6 +112,7 @@ class Ipam {
   Ipam(Store& store, IpamOptions options) : store_(store), options_(std::move(options)) {}
   PoolKey key_of(const std::string& network, const RangeSet& set) const;
   AddressPool& pool(Family family) noexcept { return family == Family::ip4 ? pool4_ : pool6_; }
+  class Borrowed;
 
   Status refresh();
   Status load();

@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 
 #include "control/cni/cni_error.h"
+#include "control/ipam/host_local_dir.h"
 
 namespace weir::control {
 
@@ -52,14 +54,40 @@ cni::Json pod_json(const Attachment& row, const std::vector<Lease>& leases) {
           {"created_ms", row.created}};
 }
 
-cni::Json holding_json(const Ipam::Holding& holding) {
+cni::Json holding_json(const Ipam::Holding& holding, std::chrono::milliseconds rest) {
   const Lease& lease = holding.lease;
+  const bool resting = lease.attachment == 0;
   return {{"address", to_string(lease.address)},
           {"network", lease.network},
           {"container_id", holding.container_id},
           {"ifname", holding.ifname},
           {"pod", pod_text(holding.pod_namespace, holding.pod_name)},
-          {"state", lease.attachment == 0 ? "resting" : "leased"}};
+          {"state", resting ? "resting" : "leased"},
+          {"since_ms", resting ? lease.released_at : lease.reserved_at},
+          {"until_ms", resting ? lease.released_at + rest.count() : 0}};
+}
+
+// Addresses that host-local gave out of networks that weir shares with it.
+void append_adopted(const Controller& controller, cni::Json& leases) {
+  std::set<std::string> own;
+  for (const cni::Json& lease : leases) {
+    if (lease["state"] == "leased") own.insert(lease["address"].get<std::string>());
+  }
+  for (const auto& [network, directory] : controller.shared) {
+    const auto entries = HostLocalDir::list(directory);
+    if (!entries) continue;  // an ADD says why
+    for (const HostLocalDir::Entry& entry : *entries) {
+      if (own.contains(to_string(entry.address))) continue;
+      leases.push_back({{"address", to_string(entry.address)},
+                        {"network", network},
+                        {"container_id", entry.container_id},
+                        {"ifname", entry.ifname},
+                        {"pod", ""},
+                        {"state", "adopted"},
+                        {"since_ms", entry.since},
+                        {"until_ms", 0}});
+    }
+  }
 }
 
 Result<cni::Json> pools_json(Controller& controller) {
@@ -97,7 +125,10 @@ cni::Outcome<cni::Json> show_ipam(Controller& controller) {
   const auto holdings = controller.ipam.list();
   if (!holdings) return cni_error(holdings.error());
   cni::Json leases = cni::Json::array();
-  for (const Ipam::Holding& holding : *holdings) leases.push_back(holding_json(holding));
+  for (const Ipam::Holding& holding : *holdings) {
+    leases.push_back(holding_json(holding, controller.ipam.rest()));
+  }
+  append_adopted(controller, leases);
   return cni::Json{{"pools", *pools}, {"leases", std::move(leases)}};
 }
 

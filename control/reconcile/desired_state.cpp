@@ -54,7 +54,9 @@ Result<ReplayPort> replay_port(const Controller& controller, const Attachment& r
   if (!config) return {ErrorCode::config, config.error().msg};
   const auto port = port_config(controller, row, *leases, *config);
   if (!port) return {ErrorCode::config, port.error().msg};
-  ReplayPort out{.config = *port};
+  const auto limits = port_limits(*config);
+  if (!limits) return {ErrorCode::config, limits.error().msg};
+  ReplayPort out{.config = *port, .limits = *limits};
   if (row.kind == api::PortKind::kernel) {
     out.open_tap = [netns = row.netns, link = pod_link(row)]() -> Result<api::Fd> {
       const Result<Namespace> space = Namespace::open(netns);
