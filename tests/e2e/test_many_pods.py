@@ -1,6 +1,5 @@
 """110 pods on one node: far past DPDK's 32 ethdev ports, and nothing stays behind."""
 
-import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,7 +18,8 @@ def footprint(node):
     """What a pod may hold: descriptors, ports, leases, attachments, routes."""
     status = node.ctl("status")["dataplane"]
     return {
-        **{f"{name} fds": len(os.listdir(f"/proc/{node.pid(name)}/fd")) for name in DAEMONS},
+        **{f"{name} fds": node.descriptors(name) for name in DAEMONS},
+        "clients of control": len(node.clients("control")),
         "ports": status["ports"],
         "routes": status["routes"],
         "waiting for reclaim": int(status["pending_reclaim"]),
@@ -37,7 +37,7 @@ def test_many_pods(own_node, pods):
     # One pod has come and gone: what the daemons open once and keep is open now.
     pods.kernel(node, "first")
     pods.close()
-    baseline = footprint(node)
+    baseline = footprint(node) | {"clients of control": 0}
 
     many = in_parallel(lambda pod: pod.add(), [pods.bare(node, "many") for _ in range(PODS)])
     assert footprint(node)["ports"] == baseline["ports"] + PODS

@@ -18,6 +18,14 @@ GATEWAY_MAC = "02:77:65:69:72:01"
 DAEMONS = ("dataplane", "control")
 
 
+def link_of(path):
+    """Where it points; None when it is gone, as a descriptor may be since it was listed."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
+
+
 class CniResult:
     """What a runtime sees of one plugin call."""
 
@@ -118,6 +126,21 @@ class Node:
         pid = self.pid(daemon)
         os.kill(pid, number)
         wait_for(lambda: not running(pid), 15, f"end of weir-{daemon}")
+
+    def clients(self, daemon):
+        """Inodes of the connections that the daemon has accepted on its socket."""
+        sockets = {"control": "cni.sock", "dataplane": "dataplane.sock"}
+        path = str(self.run_dir / sockets[daemon])
+        rows = [line.split() for line in self.run("cat", "/proc/net/unix").stdout.splitlines()]
+        connected = "03"  # SS_CONNECTED
+        return [row[6] for row in rows if row[5] == connected and row[7:] == [path]]
+
+    def descriptors(self, daemon):
+        """How many the daemon holds, connections of clients left out: those come and go."""
+        folder = f"/proc/{self.pid(daemon)}/fd"
+        clients = {f"socket:[{inode}]" for inode in self.clients(daemon)}
+        links = [link_of(f"{folder}/{name}") for name in os.listdir(folder)]
+        return sum(link is not None and link not in clients for link in links)
 
     def logs(self):
         text = ""
