@@ -20,6 +20,7 @@
 #include "dataplane/runtime/dataplane.h"
 #include "dataplane/runtime/eal.h"
 #include "dataplane/runtime/event_loop.h"
+#include "dataplane/runtime/priority.h"
 
 namespace weir::dataplane {
 namespace {
@@ -105,6 +106,7 @@ Status serve(const config::Config& config) {
   if (!dataplane) return dataplane.error();
   auto server = ApiServer::listen(config::dataplane_socket(), **dataplane, **loop);
   if (!server) return server.error();
+  raise_priority();
   const EalOptions eal{config.dataplane.workers,    cores_without(config.dataplane.workers),
                        *hugepages,                  config.dataplane.memory_mib,
                        config.dataplane.eal_args, spdlog::should_log(spdlog::level::debug)};

@@ -20,7 +20,9 @@ class BusyLoop:
     def __init__(self, node):
         core = str(node.ctl("worker", "show")[0]["core"])
         loop = [sys.executable, "-c", "while True: pass"]
-        self.process = subprocess.Popen(["taskset", "-c", core, *loop])
+        # A session of its own: the kernel shares a core out by sessions, so it takes from the
+        # dataplane and not from the clients and probes of this one.
+        self.process = subprocess.Popen(["taskset", "-c", core, *loop], start_new_session=True)
 
     def __enter__(self):
         return self
