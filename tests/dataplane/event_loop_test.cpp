@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <thread>
 #include <vector>
 
 namespace weir::dataplane {
@@ -45,6 +46,19 @@ TEST_F(EventLoopTest, CallsBackAndStopsAfterRemove) {
   EXPECT_FALSE(loop_->modify(fd, EPOLLIN));
   EXPECT_EQ(loop_->run_once(0s), 0U);
   EXPECT_EQ(calls, 3);
+  close(fd);
+}
+
+// A peer's message and its deadline are both due when this thread was held up.
+TEST_F(EventLoopTest, WhatArrivedInTimeGoesBeforeADeadline) {
+  bool missed = false;
+  const EventLoop::TimerId deadline = loop_->timer(1ns, [&] { missed = true; });
+  std::this_thread::sleep_until(EventLoop::Clock::now() + 1ms);  // it is due
+  const int fd = ready_fd();
+  ASSERT_TRUE(loop_->add(fd, EPOLLIN, [&](uint32_t) { loop_->cancel(deadline); }));
+  EXPECT_EQ(loop_->run_once(1s), 1U);
+  EXPECT_FALSE(missed);
+  loop_->remove(fd);
   close(fd);
 }
 
