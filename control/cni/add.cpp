@@ -127,6 +127,7 @@ Failure Addition::reserve() {
 Failure Addition::share() {
   if (!shared_) return std::nullopt;
   const Status written = shared_->reserve(leases_, row_.container_id, row_.ifname);
+  WEIR_FAULT_POINT("shared.reserved");
   shared_.reset();
   if (!written) return cni_error(written.error(), "cannot share addresses with host-local");
   return std::nullopt;
@@ -149,6 +150,7 @@ Task<Failure> Addition::ask_delegate() {
   if (!plan_.delegated) co_return std::nullopt;
   const cni::Outcome<std::string> output = co_await run_delegate(controller_, plan_.delegate);
   if (!output) co_return output.error();
+  WEIR_FAULT_POINT("delegate.answered");
   co_return take_delegated(*output);
 }
 

@@ -44,7 +44,9 @@ Task<bool> release_outside(Controller& controller, const Attachment& row) {
     if (!removed) spdlog::warn("{}", removed.error().text);
   }
   const cni::AttachmentName name{row.container_id, row.ifname};
-  co_return co_await release_shared(controller, *config, name);
+  const bool released = co_await release_shared(controller, *config, name);
+  WEIR_FAULT_POINT("shared.released");
+  co_return released;
 }
 
 // True: the attachment's addresses are free at the plugin that gave them.
@@ -57,6 +59,7 @@ Task<bool> release_delegated(Controller& controller, const Attachment& row,
     if (!request->environment.inherited.empty()) call->environment = request->environment.inherited;
   }
   const cni::Outcome<std::string> done = co_await run_delegate(controller, *std::move(call));
+  WEIR_FAULT_POINT("delegate.released");
   if (done) co_return true;
   spdlog::warn("the addresses of {} are freed later: {} {}", row.container_id, done.error().msg,
                done.error().details);

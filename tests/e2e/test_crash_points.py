@@ -8,6 +8,7 @@ import os
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from lab import fault
@@ -24,7 +25,32 @@ CONTROL = {
     for name, fails in fault.places(BUILD / "control/weir-control").items()
     if name not in SHIM
 }
+HOST_LOCAL = Path("/usr/lib/cni")  # Debian's containernetworking-plugins
+SUBNET = "10.82.0.0/24"
+
+
+class DelegatedPod(KernelPod):
+    """Gets its addresses from the host-local plugin."""
+
+    kept = "networks"
+
+    def __init__(self, node, stem):
+        ipam = {"type": "host-local", "dataDir": str(node.home / self.kept), "subnet": SUBNET}
+        super().__init__(node, stem, ipam=ipam)
+        self.variables = {"CNI_PATH": str(HOST_LOCAL)}
+
+
+class SharedPod(KernelPod):
+    """Gets its addresses from weir, which keeps them in host-local's directory too."""
+
+    def __init__(self, node, stem):
+        ipam = {"dataDir": str(node.home / DelegatedPod.kept), "subnet": SUBNET}
+        super().__init__(node, stem, ipam=ipam)
+
+
 KINDS = {"kernel": KernelPod, "memif": MemifPod}
+# Somebody else keeps their addresses as well.
+OUTSIDE = {"delegate": DelegatedPod, "shared": SharedPod}
 # What there is of a pod.
 ABSENT = set()
 PRESENT = {
@@ -32,6 +58,7 @@ PRESENT = {
                "default route"},
     "memif": {"attachment", "record", "lease", "port", "route", "socket"},
 }
+PRESENT |= {kind: PRESENT["kernel"] | {"reservation"} for kind in OUTSIDE}
 # A memif pod's ADD makes no interface.
 KERNEL_ONLY = ("tap.", "link.", "add.link_", "del.link_wanted")
 
@@ -42,8 +69,16 @@ if not SHIM:
 
 def with_kinds(places):
     """Each place with each kind of port whose ADD or DEL comes along there."""
+    places = [place for place in places if not place.startswith(tuple(f"{k}." for k in OUTSIDE))]
     return [(place, kind) for place in places for kind in KINDS
             if kind == "kernel" or not place.startswith(KERNEL_ONLY)]
+
+
+def outside(places):
+    """The same for pods whose addresses somebody else keeps too."""
+    return [(place, kind) for place in places for kind in OUTSIDE
+            if place.startswith(("add.", "del.", f"{kind}."))
+            and (kind, place) != ("delegate", "add.lease_written")]
 
 
 class CrashNode(ControlProcess):
@@ -75,6 +110,7 @@ class CrashNode(ControlProcess):
             "record": [path for path in (self.node.run_dir / "attachments").glob("*.json")
                        if path.stem not in own],
             "spool": list(spool.glob("*.json")),
+            "reservation": list((self.node.home / DelegatedPod.kept).glob("*/10.*")),
         }
         return {name for name, what in found.items() if what}
 
@@ -110,7 +146,7 @@ def crash_node():
 
 @pytest.fixture
 def pod(crash_node, kind):
-    made = KINDS[kind](crash_node.node, "crash")
+    made = (KINDS | OUTSIDE)[kind](crash_node.node, "crash")
     yield made
     crash_node.restart()
     made.close()
@@ -154,7 +190,7 @@ def in_start(crash_node, pod, injected):
              "the start's end")
 
 
-@pytest.mark.parametrize("place, kind", with_kinds(CONTROL))
+@pytest.mark.parametrize("place, kind", with_kinds(CONTROL) + outside(CONTROL))
 def test_control_is_killed(crash_node, pod, kind, place):
     injected = f"kill@{place}"
     for way in (in_add, in_delete, in_start):
