@@ -16,6 +16,7 @@
 #include <type_traits>
 
 #include "dataplane/api/net.h"
+#include "dataplane/api/service.h"
 
 namespace weir::api {
 
@@ -29,7 +30,7 @@ enum class MessageType : uint16_t {
   hello = 1,         // Hello -> Hello; must come first
   status = 2,        // - -> DataplaneStatus
   replay_begin = 3,  // Replay -> Replay: everything set from here on is marked with it
-  replay_end = 4,    // Replay -> Replay: sweeps ports and routes the generation did not name
+  replay_end = 4,    // Replay -> Replay: sweeps what the generation did not name
   // PortConfig (+ tap fd for kernel and host) -> PortState; idempotent by key. Without a
   // descriptor a known kernel or host port keeps the tap it has (an unknown one is
   // refused with not_found: open the tap and set it again); with one it takes the new.
@@ -45,6 +46,18 @@ enum class MessageType : uint16_t {
   drop_list = 31,    // PortKey (0 = whole node) -> DropCounter..., zero counters included
   trace_start = 40,  // TraceFilter -> -; replaces a running trace
   trace_read = 41,   // - -> TraceRecord... collected since the last read
+  // Services: records in dataplane/api/service.h.
+  group_set = 50,        // Backend... -> -; lists that are replaced whole
+  group_delete = 51,     // ListKey... -> -; unknown is success; invalid_argument while a frontend uses it
+  prefix_set = 52,       // PrefixMember... -> -; lists that are replaced whole
+  prefix_delete = 53,    // ListKey... -> -; as group_delete
+  frontend_set = 54,     // Frontend... -> -; idempotent by key; not_found: its group or set is not there
+  frontend_delete = 55,  // FrontendKey... -> -; unknown is success
+  frontend_list = 56,    // - -> FrontendState...
+  group_list = 57,       // ListKey (0 = all) -> BackendState...
+  service_settings = 58, // ServiceSettings -> -
+  connection_list = 60,  // ConnectionQuery -> ConnectionState...
+  connection_stats = 61, // - -> ConnectionStats
 };
 
 struct Header {
@@ -72,6 +85,8 @@ struct Replay {
   uint64_t generation = 0;  // control's, never 0, never reused on one dataplane instance
   uint32_t ports_swept = 0;
   uint32_t routes_swept = 0;
+  uint32_t frontends_swept = 0;
+  uint32_t lists_swept = 0;  // groups and prefix sets
 };
 
 struct DataplaneStatus {
@@ -221,7 +236,7 @@ struct RouteLookup {
   uint32_t reserved = 0;
 };
 
-inline constexpr size_t kMaxStages = 16;
+inline constexpr size_t kMaxStages = 24;
 
 struct StageState {
   std::array<char, 16> name{};
@@ -282,5 +297,7 @@ template <class T>
 concept Record = std::is_trivially_copyable_v<T> && sizeof(T) % 4 == 0;
 
 static_assert(Record<PortConfig> && Record<PortState> && Record<Route> && Record<WorkerState>);
+static_assert(Record<Backend> && Record<PrefixMember> && Record<Frontend> && Record<FrontendState>);
+static_assert(Record<BackendState> && Record<ServiceSettings> && Record<ConnectionState>);
 
 }  // namespace weir::api

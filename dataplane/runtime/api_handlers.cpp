@@ -161,6 +161,7 @@ Replies answer(Dataplane& dataplane, Message& request) {
     case MessageType::drop_list: return drop_list(dataplane, request);
     case MessageType::trace_start: return trace_start(dataplane, request);
     case MessageType::trace_read: return records(dataplane.read_trace());
+    default: break;
   }
   return failure({ErrorCode::unsupported, "this weir-dataplane does not know request " +
                                               std::to_string(static_cast<int>(request.header.type))});
