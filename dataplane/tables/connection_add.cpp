@@ -1,0 +1,195 @@
+// The workers' side of ConnectionTable that changes it.
+#include "dataplane/tables/connection_table.h"
+
+namespace weir::dataplane {
+
+namespace {
+
+constexpr unsigned kPortTries = 64;  // finds one with 90 % taken in all but 1 of 800 cases
+constexpr unsigned kRaces = 8;       // lost to other workers before a packet is dropped
+
+// xorshift64 (Marsaglia 2003): enough to spread ports.
+uint64_t next_random(uint64_t& state) noexcept {
+  state ^= state << 13;
+  state ^= state >> 7;
+  state ^= state << 17;
+  return state;
+}
+
+FlowKey affinity_key(Family family, const Ip6Bytes& client, uint64_t number) noexcept {
+  FlowKey key{.source = client,
+              .source_port = static_cast<uint16_t>(family),
+              .protocol = Connection::kAffinityProtocol};
+  store(key.destination.data(), number);
+  return key;
+}
+
+}  // namespace
+
+bool ConnectionTable::taken(const FlowKey& key) noexcept { return static_cast<bool>(find(key, hash(key))); }
+
+// A backend must be able to tell connections apart, and so must we by its replies.
+bool ConnectionTable::choose_tuple(uint32_t worker, const NewConnection& wanted,
+                                   FlowKey& reverse) noexcept {
+  reverse = {.source = wanted.backend,
+             .destination = wanted.key.source,
+             .source_port = wanted.backend_port,
+             .destination_port = wanted.key.source_port,
+             .protocol = wanted.key.protocol,
+             .family = wanted.key.family};
+  if (wanted.masquerade_first == 0) return reverse != wanted.key && !taken(reverse);
+  reverse.destination = wanted.masquerade;
+  const uint32_t ports = wanted.masquerade_last - wanted.masquerade_first + 1U;
+  for (unsigned i = 0; i < kPortTries; ++i) {
+    const auto offset = (next_random(worker_state_[worker].random) >> 32) * ports >> 32;
+    reverse.destination_port =
+        __builtin_bswap16(static_cast<uint16_t>(wanted.masquerade_first + offset));
+    if (reverse != wanted.key && !taken(reverse)) return true;
+  }
+  return false;
+}
+
+void ConnectionTable::fill(Connection& record, const NewConnection& wanted,
+                           const FlowKey& reverse) noexcept {
+  record.key = wanted.key;
+  record.backend = wanted.backend;
+  record.backend_port = wanted.backend_port;
+  record.masquerade = reverse.destination;
+  record.masquerade_port = reverse.destination_port;
+  record.flags = wanted.masquerade_first != 0 ? api::kConnectionMasqueraded : 0;
+  record.owner = wanted.owner;
+  record.forward_hash = hash(wanted.key);
+  record.reverse_hash = hash(reverse);
+  record.backend_id = wanted.backend_id;
+}
+
+ConnectionTable::Added ConnectionTable::add(uint32_t worker, const NewConnection& wanted,
+                                            Ticks now) noexcept {
+  for (unsigned race = 0; race < kRaces; ++race) {
+    const Match before = find(wanted.key, hash(wanted.key));
+    if (before && before.direction == Direction::forward) return {Outcome::exists, before.connection};
+    FlowKey reverse;
+    if (before || !choose_tuple(worker, wanted, reverse)) return {Outcome::tuple_taken};
+    const auto epoch = quota_.charge(wanted.owner);
+    if (!epoch) return {Outcome::over_quota};
+    const uint32_t number = records_.take(worker);
+    if (number == 0) {
+      quota_.refund(wanted.owner, *epoch);
+      return {Outcome::table_full};
+    }
+    Connection& record = records_[number];
+    fill(record, wanted, reverse);
+    record.owner_epoch = *epoch;
+    // relaxed: published with the record
+    record.last_seen.store(now, std::memory_order_relaxed);
+    record.state.store(Connection::kTentative | connection_bits(Direction::forward, wanted.key.protocol,
+                                                                wanted.tcp_flags),
+                       std::memory_order_relaxed);
+    const Placed placed = place(worker, number, true);
+    if (placed == Placed::no_room) return {Outcome::table_full};
+    if (placed == Placed::settled) {
+      worker_state_[worker].created.add();
+      return {Outcome::added, &record};
+    }
+  }
+  return {Outcome::tuple_taken};
+}
+
+ConnectionTable::Placed ConnectionTable::place(uint32_t worker, uint32_t number,
+                                               bool both_ways) noexcept {
+  Connection& record = records_[number];
+  backends_.hold(record.backend_id, record.holder());
+  worker_state_[worker].placed.add();
+  if (index_.claim(record.forward_hash, number) == nullptr ||
+      (both_ways && index_.claim(record.reverse_hash, number) == nullptr)) {
+    abandon(record);
+    return Placed::no_room;
+  }
+  const bool alone = rivals_yield(number, record.key, record.forward_hash) &&
+                     (!both_ways || rivals_yield(number, record.reverse_key(), record.reverse_hash));
+  if (alone && settle(record)) return Placed::settled;
+  abandon(record);
+  return Placed::lost;
+}
+
+bool ConnectionTable::rivals_yield(uint32_t number, const FlowKey& key, uint64_t hash) noexcept {
+  return index_.search(hash, [&](uint32_t other) {
+    Direction direction{};
+    return other != number && matches(records_[other], key, direction) && !yields(other, number);
+  }) == 0;
+}
+
+bool ConnectionTable::yields(uint32_t other, uint32_t number) noexcept {
+  std::atomic<uint32_t>& state = records_[other].state;
+  // seq_cst: see the invariants; the exchange decides whether it settles or is marked dead.
+  uint32_t bits = state.load();
+  while ((bits & Connection::kDead) == 0) {
+    if ((bits & Connection::kTentative) == 0 || other < number) return false;
+    if (state.compare_exchange_weak(bits, bits | Connection::kDead)) return true;
+  }
+  return true;
+}
+
+bool ConnectionTable::settle(Connection& record) noexcept {
+  uint32_t bits = record.state.load();
+  do {
+    if ((bits & Connection::kDead) != 0) return false;
+    // seq_cst: see yields(). The main thread reads the record once it sees kAdded.
+  } while (!record.state.compare_exchange_weak(
+      bits, (bits & ~Connection::kTentative) | Connection::kAdded));
+  // seq_cst, after `placed` was counted: of this load and the main thread's look at the
+  // count at least one comes late enough (update_pressure).
+  if (!occupied_.load()) occupied_.store(true);
+  return true;
+}
+
+void ConnectionTable::abandon(Connection& record) noexcept {
+  // release: the main thread reads the record once it sees kAdded.
+  record.state.fetch_or(Connection::kDead | Connection::kAdded, std::memory_order_release);
+}
+
+void ConnectionTable::kill(Connection& connection) noexcept {
+  // relaxed: the bit stands alone
+  if (!connection.dead()) connection.state.fetch_or(Connection::kDead, std::memory_order_relaxed);
+}
+
+void ConnectionTable::repick(uint32_t worker, Connection& connection) noexcept {
+  const uint32_t before = connection.state.fetch_or(Connection::kDead, std::memory_order_relaxed);
+  if ((before & Connection::kDead) == 0) worker_state_[worker].repicked.add();
+}
+
+BackendId ConnectionTable::find_affinity(Family family, const Ip6Bytes& client, uint64_t number,
+                                         Ticks now) noexcept {
+  const FlowKey key = affinity_key(family, client, number);
+  const Connection* record = find(key, hash(key)).connection;
+  if (record == nullptr || out_of_time(*record, record->bits(), now)) return kNoBackend;
+  return record->backend_id;
+}
+
+void ConnectionTable::set_affinity(uint32_t worker, const NewAffinity& wanted, Ticks now) noexcept {
+  const FlowKey key = affinity_key(wanted.family, wanted.client, wanted.number);
+  const Ticks ticks = wanted.seconds * kTicksPerSecond;
+  if (Connection* record = find(key, hash(key)).connection; record != nullptr) {
+    if (record->backend_id == wanted.backend_id) {
+      // relaxed: the main thread only compares them with its own clock
+      record->last_seen.store(now, std::memory_order_relaxed);
+      record->lifetime.store(ticks, std::memory_order_relaxed);
+      return;
+    }
+    kill(*record);
+  }
+  const auto epoch = quota_.charge(wanted.owner);
+  if (!epoch) return;
+  const uint32_t number = records_.take(worker);
+  if (number == 0) return quota_.refund(wanted.owner, *epoch);
+  Connection& record = records_[number];
+  fill(record, {.key = key, .backend_id = wanted.backend_id, .owner = wanted.owner}, {});
+  record.owner_epoch = *epoch;
+  record.last_seen.store(now, std::memory_order_relaxed);
+  record.lifetime.store(ticks, std::memory_order_relaxed);
+  record.state.store(Connection::kTentative, std::memory_order_relaxed);
+  worker_state_[worker].affinities.add();
+  static_cast<void>(place(worker, number, false));  // a lost race leaves the other's backend
+}
+
+}  // namespace weir::dataplane

@@ -1,0 +1,200 @@
+// Every translated connection of the node, found by both directions' packets, and clients'
+// affinities. One table for all workers: a reply may arrive on any of them.
+//
+// Thread safety: by a worker with its own number, between two quiescent reports: what is
+// below "Workers"; these take no lock, allocate nothing, make no system call. All else by
+// the main thread. A Connection& is good until the worker's next quiescent report.
+// Invariants:
+// - no two live connections share a tuple, whatever workers add at once. A worker claims its
+//   slots, then looks for rivals; as both are sequentially consistent, of two workers at
+//   least one sees the other. It yields to one that is settled (kAdded) or, among unsettled
+//   ones, to the lower number, and marks a higher one dead, which then cannot settle;
+// - a record is used again only a grace period after the main thread unlinked it;
+// - what a record holds, one of its owner's quota and its backend, is given back just once,
+//   when the record is.
+#pragma once
+
+#include <functional>
+
+#include "dataplane/core/counters.h"
+#include "dataplane/tables/connection_index.h"
+#include "dataplane/tables/connection_records.h"
+#include "dataplane/tables/owner_quota.h"
+
+namespace weir::dataplane {
+
+struct NewConnection {
+  FlowKey key;  // of the packet that opens it: client -> frontend
+  Ip6Bytes backend{};
+  uint16_t backend_port = 0;  // wire order
+  BackendId backend_id = kNoBackend;
+  uint16_t owner = kNoOwner;  // port that it counts for
+  uint8_t tcp_flags = 0;      // of that packet
+  // With ports (host order, first..last) the backend sees this source address and one of
+  // them; without, the client's own.
+  Ip6Bytes masquerade{};
+  uint16_t masquerade_first = 0;
+  uint16_t masquerade_last = 0;
+};
+
+struct NewAffinity {
+  Ip6Bytes client{};
+  Family family = Family::none;
+  uint64_t number = 0;  // api::Frontend::affinity
+  BackendId backend_id = kNoBackend;
+  uint16_t owner = kNoOwner;
+  uint32_t seconds = 0;
+};
+
+class ConnectionTable {
+ public:
+  struct Options {
+    uint32_t capacity = 1U << 21;  // records, 1..2^24 - 1; memory is used as they are
+    uint32_t workers = 1;
+    int numa_node = -1;
+  };
+  ConnectionTable(Rcu& rcu, BackendPool& backends, const Options& options);
+  ~ConnectionTable();  // no worker may run any more
+  ConnectionTable(const ConnectionTable&) = delete;
+  ConnectionTable& operator=(const ConnectionTable&) = delete;
+
+  // --- Workers
+
+  struct Match {
+    Connection* connection = nullptr;
+    Direction direction = Direction::forward;
+    explicit operator bool() const noexcept { return connection != nullptr; }
+  };
+  enum class Outcome : uint8_t {
+    added,
+    exists,       // another packet was first: `connection` is the one to use
+    table_full,
+    over_quota,   // of its owner
+    tuple_taken,  // another connection has the backend's view of it: no port was free
+  };
+  struct Added {
+    Outcome outcome = Outcome::table_full;
+    Connection* connection = nullptr;  // with added and exists
+  };
+
+  // True: no lookup can find anything. May lag behind an add on another worker.
+  bool empty() const noexcept { return !occupied_.load(std::memory_order_relaxed); }
+  uint64_t hash(const FlowKey& key) const noexcept { return key.hash(seed_); }
+  void prefetch(uint64_t hash) const noexcept { index_.prefetch(hash); }
+  // Some time after prefetch(): the record that the lookup will probably look at.
+  void prefetch_record(uint64_t hash) const noexcept {
+    index_.search(hash, [this](uint32_t number) {
+      __builtin_prefetch(&records_[number]);
+      __builtin_prefetch(&records_[number].masquerade);
+      return true;
+    });
+  }
+  Match find(const FlowKey& key, uint64_t hash) noexcept {
+    Match match;
+    const uint32_t number = index_.search(hash, [&](uint32_t n) {
+      return matches(records_[n], key, match.direction) && !records_[n].dead();
+    });
+    if (number != 0) match.connection = &records_[number];
+    return match;
+  }
+  // A packet of this connection: writes only what it changes. `tcp_flags`: 0 if not TCP.
+  void touch(Connection& connection, Direction direction, uint8_t tcp_flags, Ticks now) noexcept {
+    // relaxed: the main thread only compares it with its own clock
+    if (connection.last_seen.load(std::memory_order_relaxed) != now)
+      connection.last_seen.store(now, std::memory_order_relaxed);
+    const uint32_t bits = connection_bits(direction, connection.key.protocol, tcp_flags);
+    // relaxed: bits stand alone
+    if ((bits & ~connection.bits()) != 0)
+      connection.state.fetch_or(bits, std::memory_order_relaxed);
+  }
+  Added add(uint32_t worker, const NewConnection& wanted, Ticks now) noexcept;
+  // No lookup that begins afterwards finds it.
+  void kill(Connection& connection) noexcept;
+  // As kill(): its backend is gone, its next packet is to choose another.
+  void repick(uint32_t worker, Connection& connection) noexcept;
+
+  // kNoBackend when there is none or it is too old. The backend may be gone.
+  BackendId find_affinity(Family family, const Ip6Bytes& client, uint64_t number,
+                          Ticks now) noexcept;
+  // Sets, moves or refreshes it. Without room the client has none: not an error.
+  void set_affinity(uint32_t worker, const NewAffinity& wanted, Ticks now) noexcept;
+
+  // --- Main thread
+
+  // Memory for the index and the first records; before the first add().
+  void prepare();
+  // Visits some records and ends those that are dead or out of time; the fuller the table,
+  // the less time for what was never answered. Call it every 10 ms. `budget`: records to
+  // visit, 0 = a hundredth of all.
+  void reap(Ticks now, uint32_t budget = 0);
+  // `connections`: of one port at once, 0 = an eighth of the capacity.
+  void set_quota(uint32_t connections) noexcept;
+  // The port is gone: its number begins again without connections.
+  void forget_port(uint16_t port) noexcept { quota_.forget(port); }
+  uint32_t connections_of(uint16_t port) const noexcept { return quota_.used(port); }
+
+  // Connections that the query asks for, by ascending number. `owner`: port number, or
+  // kNoOwner when it has none or the port is gone; port_key is left to the caller.
+  void query(const api::ConnectionQuery& query, Ticks now,
+             const std::function<void(const api::ConnectionState&, uint16_t owner)>& visit) const;
+  api::ConnectionStats stats() const noexcept;
+  size_t memory_bytes() const noexcept { return index_.memory_bytes() + records_.memory_bytes(); }
+
+ private:
+  struct alignas(64) WorkerState {  // written by one worker, the counters read by the main thread
+    uint64_t random = 0;
+    Counter placed;  // records that went into the index
+    Counter created;
+    Counter affinities;  // of those placed
+    Counter repicked;
+  };
+  enum class Placed : uint8_t { settled, lost, tuple_taken, no_room };
+
+  static bool matches(const Connection& record, const FlowKey& key,
+                      Direction& direction) noexcept {
+    if (record.key == key) {
+      direction = Direction::forward;
+      return true;
+    }
+    direction = Direction::reverse;
+    return record.reverse_key() == key;
+  }
+
+  bool choose_tuple(uint32_t worker, const NewConnection& wanted, FlowKey& reverse) noexcept;
+  bool taken(const FlowKey& key) noexcept;
+  void fill(Connection& record, const NewConnection& wanted, const FlowKey& reverse) noexcept;
+  Placed place(uint32_t worker, uint32_t number, bool both_ways) noexcept;
+  bool rivals_yield(uint32_t number, const FlowKey& key, uint64_t hash) noexcept;
+  bool yields(uint32_t other, uint32_t number) noexcept;
+  bool settle(Connection& record) noexcept;
+  void abandon(Connection& record) noexcept;
+
+  Ticks lifetime(const Connection& record, uint32_t bits) const noexcept;
+  bool out_of_time(const Connection& record, uint32_t bits, Ticks now) const noexcept;
+  void visit(uint32_t number, Ticks now, uint32_t& chain);
+  void free_chain(uint32_t chain);
+  void update_pressure();
+  uint64_t total(Counter WorkerState::* counter) const noexcept;
+  api::ConnectionState describe(uint32_t number, uint32_t bits, Ticks now) const;
+
+  Rcu& rcu_;
+  BackendPool& backends_;
+  uint64_t seed_;  // secret: nobody chooses flows that meet in one bucket
+  uint32_t workers_;
+  ConnectionIndex index_;
+  ConnectionRecords records_;
+  OwnerQuota quota_;
+  std::unique_ptr<WorkerState[]> worker_state_;
+  std::atomic<bool> occupied_{false};  // set by workers, cleared by the main thread
+
+  // Main thread.
+  bool prepared_ = false;
+  uint32_t hand_ = 1;      // record that reap() visits next
+  uint32_t share_ = 1024;  // of its life time that an unanswered flow has, of 1024
+  uint64_t unlinked_ = 0;
+  uint64_t freed_ = 0;
+  uint64_t affinities_ended_ = 0;
+  uint64_t expired_ = 0;
+};
+
+}  // namespace weir::dataplane
