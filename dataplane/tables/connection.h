@@ -28,9 +28,9 @@ struct alignas(64) Connection {
   enum State : uint32_t {  // bits; 0 = the record is not in use
     kTentative = 1,        // its worker still looks whether it is the only one
     kAdded = 2,
-    kDead = 4,             // not to be used: workers skip it, the main thread takes it out
-    kReplied = 8,          // a packet came from the backend
-    kAcknowledged = 16,    // TCP: the client sent one without SYN
+    kDead = 4,           // not to be used: workers skip it, the main thread takes it out
+    kReplied = 8,        // a packet came from the backend
+    kAcknowledged = 16,  // TCP: the client sent one without SYN
     kFinForward = 32,
     kFinReverse = 64,
     kReset = 128,
@@ -47,7 +47,7 @@ struct alignas(64) Connection {
   uint16_t masquerade_port;  // the client's port, or the one that took its place
   uint8_t flags;             // api::kConnectionMasqueraded
   uint8_t reserved;
-  uint16_t owner;            // number of the port that it came from, or kNoOwner
+  uint16_t owner;  // number of the port that it came from, or kNoOwner
 
   // Second line.
   Ip6Bytes masquerade;  // the client's address, or the one that took its place
@@ -56,10 +56,10 @@ struct alignas(64) Connection {
   BackendId backend_id;
   uint16_t owner_epoch;  // of the owner's quota when this was added
   uint16_t reserved2;
-  std::atomic<Ticks> last_seen;   // written by workers, read by the main thread
-  std::atomic<uint32_t> state;    // State bits; workers add bits, the main thread clears all
-  std::atomic<Ticks> lifetime;    // affinity alone; written by workers
-  std::atomic<uint32_t> link;     // next record of a list of free or unlinked ones
+  std::atomic<Ticks> last_seen;      // written by workers, read by the main thread
+  std::atomic<uint32_t> state;       // State bits; workers add bits, the main thread clears all
+  std::atomic<Ticks> lifetime;       // affinity alone; written by workers
+  std::atomic<uint32_t> link;        // next record of a list of free or unlinked ones
   std::atomic<uint32_t> next_batch;  // first record of the next list (ConnectionRecords)
   uint32_t reserved3;
 
@@ -84,7 +84,8 @@ struct alignas(64) Connection {
   api::ConnectionPhase phase() const noexcept { return phase_of(bits()); }
   api::ConnectionPhase phase_of(uint32_t bits) const noexcept {
     constexpr uint32_t kBothFins = kFinForward | kFinReverse;
-    if ((bits & kReset) != 0 || (bits & kBothFins) == kBothFins) return api::ConnectionPhase::closing;
+    if ((bits & kReset) != 0 || (bits & kBothFins) == kBothFins)
+      return api::ConnectionPhase::closing;
     const uint32_t open = key.protocol == kProtoTcp ? kReplied | kAcknowledged : kReplied;
     return (bits & open) == open ? api::ConnectionPhase::open : api::ConnectionPhase::opening;
   }

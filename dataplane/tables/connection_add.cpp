@@ -26,7 +26,9 @@ FlowKey affinity_key(Family family, const Ip6Bytes& client, uint64_t number) noe
 
 }  // namespace
 
-bool ConnectionTable::taken(const FlowKey& key) noexcept { return static_cast<bool>(find(key, hash(key))); }
+bool ConnectionTable::taken(const FlowKey& key) noexcept {
+  return static_cast<bool>(find(key, hash(key)));
+}
 
 // A backend must be able to tell connections apart, and so must we by its replies.
 bool ConnectionTable::choose_tuple(uint32_t worker, const NewConnection& wanted,
@@ -67,7 +69,8 @@ ConnectionTable::Added ConnectionTable::add(uint32_t worker, const NewConnection
                                             Ticks now) noexcept {
   for (unsigned race = 0; race < kRaces; ++race) {
     const Match before = find(wanted.key, hash(wanted.key));
-    if (before && before.direction == Direction::forward) return {Outcome::exists, before.connection};
+    if (before && before.direction == Direction::forward)
+      return {Outcome::exists, before.connection};
     FlowKey reverse;
     if (before || !choose_tuple(worker, wanted, reverse)) return {Outcome::tuple_taken};
     const auto epoch = quota_.charge(wanted.owner);
@@ -82,9 +85,10 @@ ConnectionTable::Added ConnectionTable::add(uint32_t worker, const NewConnection
     record.owner_epoch = *epoch;
     // relaxed: published with the record
     record.last_seen.store(now, std::memory_order_relaxed);
-    record.state.store(Connection::kTentative | connection_bits(Direction::forward, wanted.key.protocol,
-                                                                wanted.tcp_flags),
-                       std::memory_order_relaxed);
+    record.state.store(
+        Connection::kTentative |
+            connection_bits(Direction::forward, wanted.key.protocol, wanted.tcp_flags),
+        std::memory_order_relaxed);
     const Placed placed = place(worker, number, true);
     if (placed == Placed::no_room) return {Outcome::table_full};
     if (placed == Placed::settled) {
@@ -105,8 +109,9 @@ ConnectionTable::Placed ConnectionTable::place(uint32_t worker, uint32_t number,
     abandon(record);
     return Placed::no_room;
   }
-  const bool alone = rivals_yield(number, record.key, record.forward_hash) &&
-                     (!both_ways || rivals_yield(number, record.reverse_key(), record.reverse_hash));
+  const bool alone =
+      rivals_yield(number, record.key, record.forward_hash) &&
+      (!both_ways || rivals_yield(number, record.reverse_key(), record.reverse_hash));
   if (alone && settle(record)) return Placed::settled;
   abandon(record);
   return Placed::lost;

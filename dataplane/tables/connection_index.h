@@ -6,10 +6,10 @@
 // spare most looks at records of other flows. A slot that is not 0 changes to 0 only.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
-#include <algorithm>
 
 #include "dataplane/tables/table_memory.h"
 

@@ -5,9 +5,7 @@ namespace weir::dataplane {
 namespace {
 
 uint32_t head_of(uint64_t stack) { return static_cast<uint32_t>(stack); }
-uint64_t next_stack(uint64_t stack, uint32_t head) {
-  return ((stack >> 32) + 1) << 32 | head;
-}
+uint64_t next_stack(uint64_t stack, uint32_t head) { return ((stack >> 32) + 1) << 32 | head; }
 
 }  // namespace
 
@@ -23,11 +21,11 @@ uint32_t ConnectionRecords::take(uint32_t worker) noexcept {
     uint64_t stack = shared_.load(std::memory_order_acquire);
     // acquire: pairs with push(), so the batch is readable. Another worker may take the head
     // meanwhile and use it: then what is read here is of no use and the exchange fails.
-    while (head_of(stack) != 0 &&
-           !shared_.compare_exchange_weak(
-               stack,
-               next_stack(stack, records_[head_of(stack)].next_batch.load(std::memory_order_relaxed)),
-               std::memory_order_acquire)) {
+    while (head_of(stack) != 0 && !shared_.compare_exchange_weak(
+                                      stack,
+                                      next_stack(stack, records_[head_of(stack)].next_batch.load(
+                                                            std::memory_order_relaxed)),
+                                      std::memory_order_acquire)) {
     }
     list.head = head_of(stack);
     if (list.head == 0) return 0;

@@ -1,8 +1,8 @@
 // Memory of connection records and the lists of free ones.
 //
-// Thread safety: take by the worker with that number; supply and restock by the main thread. Nothing blocks.
-// Invariants: a record is in exactly one place: a worker's own list, the shared list, the
-// part never used yet, or the table.
+// Thread safety: take by the worker with that number; supply and restock by the main thread.
+// Nothing blocks. Invariants: a record is in exactly one place: a worker's own list, the shared
+// list, the part never used yet, or the table.
 #pragma once
 
 #include <memory>

@@ -102,9 +102,10 @@ bool ConnectionTable::out_of_time(const Connection& record, uint32_t bits,
   return age_of(record, now) > lifetime(record, bits);
 }
 
-uint64_t ConnectionTable::total(Counter WorkerState::* counter) const noexcept {
+uint64_t ConnectionTable::total(Counter WorkerState::*counter) const noexcept {
   uint64_t sum = 0;
-  for (uint32_t worker = 0; worker < workers_; ++worker) sum += (worker_state_[worker].*counter).get();
+  for (uint32_t worker = 0; worker < workers_; ++worker)
+    sum += (worker_state_[worker].*counter).get();
   return sum;
 }
 
@@ -114,7 +115,9 @@ void ConnectionTable::update_pressure() {
   const uint64_t placed = total(&WorkerState::placed);
   const uint64_t half = records_.capacity() / 2;
   const uint64_t above = placed - freed_ > half ? placed - freed_ - half : 0;
-  share_ = static_cast<uint32_t>(kWholeShare - std::min<uint64_t>(above * kWholeShare / std::max<uint64_t>(half, 1), kWholeShare));
+  share_ = static_cast<uint32_t>(
+      kWholeShare -
+      std::min<uint64_t>(above * kWholeShare / std::max<uint64_t>(half, 1), kWholeShare));
   if (placed != unlinked_ || !occupied_.load(std::memory_order_relaxed)) return;
   // seq_cst: see ConnectionTable::settle()
   occupied_.store(false);
@@ -132,8 +135,11 @@ void ConnectionTable::reap(Ticks now, uint32_t budget) {
     visit(hand_++, now, chain);
   }
   if (chain != 0) {
-    rcu_.retire([](void* table, uint64_t head) { static_cast<ConnectionTable*>(table)->free_chain(static_cast<uint32_t>(head)); },
-                this, chain);
+    rcu_.retire(
+        [](void* table, uint64_t head) {
+          static_cast<ConnectionTable*>(table)->free_chain(static_cast<uint32_t>(head));
+        },
+        this, chain);
   }
   records_.restock();
 }
@@ -195,7 +201,8 @@ void ConnectionTable::query(
     const Connection& record = records_[number];
     // acquire: pairs with the worker that added it; its fields are readable
     const uint32_t bits = record.state.load(std::memory_order_acquire);
-    if ((bits & Connection::kAdded) == 0 || (bits & Connection::kDead) != 0 || record.is_affinity()) continue;
+    if ((bits & Connection::kAdded) == 0 || (bits & Connection::kDead) != 0 || record.is_affinity())
+      continue;
     const api::ConnectionState state = describe(number, bits, now);
     if (!is_wanted(query, state)) continue;
     visit(state, quota_.is_current(record.owner, record.owner_epoch) ? record.owner : kNoOwner);

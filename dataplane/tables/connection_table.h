@@ -67,7 +67,7 @@ class ConnectionTable {
   };
   enum class Outcome : uint8_t {
     added,
-    exists,       // another packet was first: `connection` is the one to use
+    exists,  // another packet was first: `connection` is the one to use
     table_full,
     over_quota,   // of its owner
     tuple_taken,  // another connection has the backend's view of it: no port was free
@@ -150,8 +150,7 @@ class ConnectionTable {
   };
   enum class Placed : uint8_t { settled, lost, tuple_taken, no_room };
 
-  static bool matches(const Connection& record, const FlowKey& key,
-                      Direction& direction) noexcept {
+  static bool matches(const Connection& record, const FlowKey& key, Direction& direction) noexcept {
     if (record.key == key) {
       direction = Direction::forward;
       return true;
@@ -174,7 +173,7 @@ class ConnectionTable {
   void visit(uint32_t number, Ticks now, uint32_t& chain);
   void free_chain(uint32_t chain);
   void update_pressure();
-  uint64_t total(Counter WorkerState::* counter) const noexcept;
+  uint64_t total(Counter WorkerState::*counter) const noexcept;
   api::ConnectionState describe(uint32_t number, uint32_t bits, Ticks now) const;
 
   Rcu& rcu_;

@@ -49,7 +49,8 @@ Maglev::Maglev(std::vector<Member> members)
       if (turn.credit < greatest) continue;
       turn.credit -= greatest;
       while (entries_[turn.next] != kNoBackend)
-        turn.next = turn.next + turn.skip < size ? turn.next + turn.skip : turn.next + turn.skip - size;
+        turn.next =
+            turn.next + turn.skip < size ? turn.next + turn.skip : turn.next + turn.skip - size;
       entries_[turn.next] = members[i].id;
       if (--left == 0) return;
     }

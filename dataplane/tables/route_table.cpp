@@ -4,6 +4,8 @@
 #include <array>
 #include <cstring>
 
+#include "dataplane/tables/address_checks.h"
+
 namespace weir::dataplane {
 
 namespace {
@@ -15,20 +17,6 @@ typename Table::Key fib_key(const IpAddress& address) {
   typename Table::Key key;
   std::copy_n(address.bytes.begin(), key.size(), key.begin());
   return key;
-}
-
-// The same address with all that is not part of it zeroed; false when it is none.
-bool normalize(IpAddress& address) {
-  if (!address.is_ip4() && !address.is_ip6()) return false;
-  const IpAddress clean = make_prefix(address, address.bits()).address;
-  const bool tail_is_zero = clean.bytes == address.bytes;
-  address = {.family = clean.family, .bytes = clean.bytes};
-  return tail_is_zero;
-}
-
-bool is_unicast(const IpAddress& address) {
-  if (address.is_ip4()) return address.bytes[0] != 0 && address.bytes[0] < 224;
-  return address.bytes[0] != 0xff && address.bytes != IpAddress{}.bytes;
 }
 
 }  // namespace
