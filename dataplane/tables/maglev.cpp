@@ -9,7 +9,7 @@ namespace {
 
 // Sizes double: a table of another size moves nearly every pick, so it changes seldom.
 constexpr std::array<uint32_t, 9> kPrimes{251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65537};
-constexpr size_t kEntriesPerBackend = 100;
+constexpr size_t kEntriesPerShare = 100;
 
 struct Turn {
   uint32_t next = 0;  // entry that the member wants next
@@ -23,17 +23,24 @@ Turn first_turn(uint64_t identity, uint32_t size) {
   return {.next = offset, .skip = skip};
 }
 
+uint32_t size_of(const std::vector<Maglev::Member>& members) {
+  if (members.empty()) return 1;
+  const uint32_t least = std::ranges::min(members, {}, &Maglev::Member::weight).weight;
+  size_t sum = 0;
+  for (const Maglev::Member& member : members) sum += member.weight;
+  return Maglev::size_for((sum + least - 1) / least);
+}
+
 }  // namespace
 
-uint32_t Maglev::size_for(size_t backends) noexcept {
-  const auto* fits = std::ranges::lower_bound(kPrimes, backends * kEntriesPerBackend);
+uint32_t Maglev::size_for(size_t shares) noexcept {
+  const auto* fits = std::ranges::lower_bound(kPrimes, shares * kEntriesPerShare);
   return fits == kPrimes.end() ? kPrimes.back() : *fits;
 }
 
 // Members take turns; in each round one of weight w may take w / greatest weight entries of
 // its own permutation (next, next + skip, ...), which for a prime size visits them all.
-Maglev::Maglev(std::vector<Member> members)
-    : entries_(members.empty() ? 1 : size_for(members.size()), kNoBackend) {
+Maglev::Maglev(std::vector<Member> members) : entries_(size_of(members), kNoBackend) {
   if (members.empty()) return;
   std::ranges::sort(members, {}, &Member::identity);
   const auto size = static_cast<uint32_t>(entries_.size());

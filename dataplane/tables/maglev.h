@@ -31,8 +31,9 @@ class Maglev {
   }
   std::span<const BackendId> entries() const noexcept { return entries_; }
 
-  // A prime of at least 100 entries a backend, for shares within 1 % (65537 at most).
-  static uint32_t size_for(size_t backends) noexcept;
+  // A prime of at least 100 entries a share (65537 at most); a backend of the least weight
+  // has one share.
+  static uint32_t size_for(size_t shares) noexcept;
 
  private:
   std::vector<BackendId> entries_;
