@@ -11,17 +11,15 @@
 // Prefixes: ip4 as in a full Internet table (60 % /24, 2 % host routes); ip6 mixed
 // lengths (/29 to /64) or random /48 alone, all under 2000::/3.
 #include <benchmark/benchmark.h>
-#include <time.h>
-#include <x86intrin.h>
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "bench/tables/meter.h"
 #include "dataplane/tables/route_table.h"
 
 namespace weir::dataplane {
@@ -111,27 +109,6 @@ struct Loaded {
   Table fib{rcu};
   std::vector<Prefix<Table>> prefixes;
   std::vector<typename Table::Key> destinations;
-};
-
-// CPU time of this thread, so that other load on the machine does not count.
-class Meter {
- public:
-  double nanoseconds() const { return cpu_now() - cpu_; }
-  // TSC cycles that the CPU time would be.
-  double cycles() const {
-    const std::chrono::duration<double, std::nano> wall = std::chrono::steady_clock::now() - wall_;
-    return nanoseconds() * static_cast<double>(__rdtsc() - tsc_) / wall.count();
-  }
-
- private:
-  static double cpu_now() {
-    timespec now{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-  }
-  double cpu_ = cpu_now();
-  std::chrono::steady_clock::time_point wall_ = std::chrono::steady_clock::now();
-  uint64_t tsc_ = __rdtsc();
 };
 
 template <class Table>

@@ -78,6 +78,14 @@ struct alignas(64) Connection {
             .family = key.family};
   }
 
+  // Whether a packet of this key belongs to it, and its direction.
+  bool matches(const FlowKey& packet, Direction& direction) const noexcept {
+    direction = Direction::forward;
+    if (key == packet) return true;
+    direction = Direction::reverse;
+    return reverse_key() == packet;
+  }
+
   // relaxed: bits stand alone; the record itself was published before any of them.
   uint32_t bits() const noexcept { return state.load(std::memory_order_relaxed); }
   bool dead() const noexcept { return (bits() & kDead) != 0; }

@@ -1,4 +1,5 @@
 // The workers' side of ConnectionTable that changes it.
+#include "dataplane/tables/connection_claim.h"
 #include "dataplane/tables/connection_table.h"
 
 namespace weir::dataplane {
@@ -89,7 +90,7 @@ ConnectionTable::Added ConnectionTable::add(uint32_t worker, const NewConnection
         Connection::kTentative |
             connection_bits(Direction::forward, wanted.key.protocol, wanted.tcp_flags),
         std::memory_order_relaxed);
-    const Placed placed = place(worker, number, true);
+    const Placed placed = place(worker, number);
     if (placed == Placed::no_room) return {Outcome::table_full};
     if (placed == Placed::settled) {
       worker_state_[worker].created.add();
@@ -99,58 +100,20 @@ ConnectionTable::Added ConnectionTable::add(uint32_t worker, const NewConnection
   return {Outcome::tuple_taken};
 }
 
-ConnectionTable::Placed ConnectionTable::place(uint32_t worker, uint32_t number,
-                                               bool both_ways) noexcept {
+ConnectionTable::Placed ConnectionTable::place(uint32_t worker, uint32_t number) noexcept {
   Connection& record = records_[number];
   backends_.hold(record.backend_id, record.holder());
   worker_state_[worker].placed.add();
-  if (index_.claim(record.forward_hash, number) == nullptr ||
-      (both_ways && index_.claim(record.reverse_hash, number) == nullptr)) {
-    abandon(record);
-    return Placed::no_room;
+  ConnectionClaim claim(index_, records_, number);
+  const bool has_room = claim.publish();
+  if (!has_room || !claim.is_alone() || !claim.settle()) {
+    claim.abandon();
+    return has_room ? Placed::lost : Placed::no_room;
   }
-  const bool alone =
-      rivals_yield(number, record.key, record.forward_hash) &&
-      (!both_ways || rivals_yield(number, record.reverse_key(), record.reverse_hash));
-  if (alone && settle(record)) return Placed::settled;
-  abandon(record);
-  return Placed::lost;
-}
-
-bool ConnectionTable::rivals_yield(uint32_t number, const FlowKey& key, uint64_t hash) noexcept {
-  return index_.search(hash, [&](uint32_t other) {
-    Direction direction{};
-    return other != number && matches(records_[other], key, direction) && !yields(other, number);
-  }) == 0;
-}
-
-bool ConnectionTable::yields(uint32_t other, uint32_t number) noexcept {
-  std::atomic<uint32_t>& state = records_[other].state;
-  // seq_cst: see the invariants; the exchange decides whether it settles or is marked dead.
-  uint32_t bits = state.load();
-  while ((bits & Connection::kDead) == 0) {
-    if ((bits & Connection::kTentative) == 0 || other < number) return false;
-    if (state.compare_exchange_weak(bits, bits | Connection::kDead)) return true;
-  }
-  return true;
-}
-
-bool ConnectionTable::settle(Connection& record) noexcept {
-  uint32_t bits = record.state.load();
-  do {
-    if ((bits & Connection::kDead) != 0) return false;
-    // seq_cst: see yields(). The main thread reads the record once it sees kAdded.
-  } while (!record.state.compare_exchange_weak(
-      bits, (bits & ~Connection::kTentative) | Connection::kAdded));
-  // seq_cst, after `placed` was counted: of this load and the main thread's look at the
-  // count at least one comes late enough (update_pressure).
+  // seq_cst, after `placed` was counted and the record settled: of this load and the main
+  // thread's look at the count at least one comes late enough (update_pressure).
   if (!occupied_.load()) occupied_.store(true);
-  return true;
-}
-
-void ConnectionTable::abandon(Connection& record) noexcept {
-  // release: the main thread reads the record once it sees kAdded.
-  record.state.fetch_or(Connection::kDead | Connection::kAdded, std::memory_order_release);
+  return Placed::settled;
 }
 
 void ConnectionTable::kill(Connection& connection) noexcept {
@@ -194,7 +157,7 @@ void ConnectionTable::set_affinity(uint32_t worker, const NewAffinity& wanted, T
   record.lifetime.store(ticks, std::memory_order_relaxed);
   record.state.store(Connection::kTentative, std::memory_order_relaxed);
   worker_state_[worker].affinities.add();
-  static_cast<void>(place(worker, number, false));  // a lost race leaves the other's backend
+  static_cast<void>(place(worker, number));  // a lost race leaves the other's backend
 }
 
 }  // namespace weir::dataplane

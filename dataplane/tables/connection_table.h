@@ -5,10 +5,7 @@
 // below "Workers"; these take no lock, allocate nothing, make no system call. All else by
 // the main thread. A Connection& is good until the worker's next quiescent report.
 // Invariants:
-// - no two live connections share a tuple, whatever workers add at once. A worker claims its
-//   slots, then looks for rivals; as both are sequentially consistent, of two workers at
-//   least one sees the other. It yields to one that is settled (kAdded) or, among unsettled
-//   ones, to the lower number, and marks a higher one dead, which then cannot settle;
+// - no two live connections share a tuple, whatever workers add at once (ConnectionClaim);
 // - a record is used again only a grace period after the main thread unlinked it;
 // - what a record holds, one of its owner's quota and its backend, is given back just once,
 //   when the record is.
@@ -83,7 +80,7 @@ class ConnectionTable {
   void prefetch(uint64_t hash) const noexcept { index_.prefetch(hash); }
   // Some time after prefetch(): the record that the lookup will probably look at.
   void prefetch_record(uint64_t hash) const noexcept {
-    index_.search(hash, [this](uint32_t number) {
+    index_.glance(hash, [this](uint32_t number) {
       __builtin_prefetch(&records_[number]);
       __builtin_prefetch(&records_[number].masquerade);
       return true;
@@ -91,8 +88,8 @@ class ConnectionTable {
   }
   Match find(const FlowKey& key, uint64_t hash) noexcept {
     Match match;
-    const uint32_t number = index_.search(hash, [&](uint32_t n) {
-      return matches(records_[n], key, match.direction) && !records_[n].dead();
+    const uint32_t number = index_.glance(hash, [&](uint32_t n) {
+      return records_[n].matches(key, match.direction) && !records_[n].dead();
     });
     if (number != 0) match.connection = &records_[number];
     return match;
@@ -148,25 +145,12 @@ class ConnectionTable {
     Counter affinities;  // of those placed
     Counter repicked;
   };
-  enum class Placed : uint8_t { settled, lost, tuple_taken, no_room };
-
-  static bool matches(const Connection& record, const FlowKey& key, Direction& direction) noexcept {
-    if (record.key == key) {
-      direction = Direction::forward;
-      return true;
-    }
-    direction = Direction::reverse;
-    return record.reverse_key() == key;
-  }
+  enum class Placed : uint8_t { settled, lost, no_room };
 
   bool choose_tuple(uint32_t worker, const NewConnection& wanted, FlowKey& reverse) noexcept;
   bool taken(const FlowKey& key) noexcept;
   void fill(Connection& record, const NewConnection& wanted, const FlowKey& reverse) noexcept;
-  Placed place(uint32_t worker, uint32_t number, bool both_ways) noexcept;
-  bool rivals_yield(uint32_t number, const FlowKey& key, uint64_t hash) noexcept;
-  bool yields(uint32_t other, uint32_t number) noexcept;
-  bool settle(Connection& record) noexcept;
-  void abandon(Connection& record) noexcept;
+  Placed place(uint32_t worker, uint32_t number) noexcept;
 
   Ticks lifetime(const Connection& record, uint32_t bits) const noexcept;
   bool out_of_time(const Connection& record, uint32_t bits, Ticks now) const noexcept;
