@@ -145,6 +145,8 @@ void ConnectionTable::set_affinity(uint32_t worker, const NewAffinity& wanted, T
       return;
     }
     kill(*record);
+  } else if (crowded_.load(std::memory_order_relaxed)) {  // relaxed: stands alone
+    return;
   }
   const auto epoch = quota_.charge(wanted.owner);
   if (!epoch) return;

@@ -8,7 +8,8 @@ namespace weir::dataplane {
 namespace {
 
 constexpr Ticks seconds(uint32_t count) { return count * kTicksPerSecond; }
-constexpr Ticks kLeastLifetime = seconds(1) / 2;  // of what was never answered, table full
+constexpr Ticks kLeastLifetime = seconds(1) / 2;  // table full
+constexpr Ticks kLeastUdpLifetime = seconds(5);   // the same for flows that were answered
 
 constexpr uint32_t kWholeShare = 1024;
 constexpr uint32_t kDefaultLimit = 1000;
@@ -93,8 +94,9 @@ Ticks ConnectionTable::lifetime(const Connection& record, uint32_t bits) const n
   if (record.is_affinity()) return record.lifetime.load(std::memory_order_relaxed);
   const api::ConnectionPhase phase = record.phase_of(bits);
   const Ticks full = full_lifetime(record, bits, phase);
-  if (phase != api::ConnectionPhase::opening) return full;
-  return std::max(kLeastLifetime, full * share_ / kWholeShare);
+  const bool is_open = phase == api::ConnectionPhase::open;
+  if (is_open && record.key.protocol != kProtoUdp) return full;
+  return std::max(is_open ? kLeastUdpLifetime : kLeastLifetime, full * share_ / kWholeShare);
 }
 
 bool ConnectionTable::out_of_time(const Connection& record, uint32_t bits,
@@ -109,15 +111,17 @@ uint64_t ConnectionTable::total(Counter WorkerState::*counter) const noexcept {
   return sum;
 }
 
-// Unanswered flows have their whole time in a table that is half empty, and less and less
-// from there on: what nobody answers must not keep others out.
+// In a table that is half empty all have their whole time. From there on those have less and
+// less that are easily made by a flood: half open, closing, and UDP, which finds its way
+// again. New affinities, which last for hours, have to wait.
 void ConnectionTable::update_pressure() {
   const uint64_t placed = total(&WorkerState::placed);
-  const uint64_t half = records_.capacity() / 2;
-  const uint64_t above = placed - freed_ > half ? placed - freed_ - half : 0;
-  share_ = static_cast<uint32_t>(
-      kWholeShare -
-      std::min<uint64_t>(above * kWholeShare / std::max<uint64_t>(half, 1), kWholeShare));
+  const uint64_t half = std::max(records_.capacity() / 2, 1U);
+  const uint64_t used = placed - freed_;
+  const uint64_t above = used > half ? std::min(used - half, half) : 0;
+  share_ = static_cast<uint32_t>(kWholeShare - above * kWholeShare / half);
+  // relaxed: stands alone
+  crowded_.store(above > 0, std::memory_order_relaxed);
   if (placed != unlinked_ || !occupied_.load(std::memory_order_relaxed)) return;
   // seq_cst: see ConnectionTable::settle()
   occupied_.store(false);

@@ -113,16 +113,17 @@ class ConnectionTable {
   // kNoBackend when there is none or it is too old. The backend may be gone.
   BackendId find_affinity(Family family, const Ip6Bytes& client, uint64_t number,
                           Ticks now) noexcept;
-  // Sets, moves or refreshes it. Without room the client has none: not an error.
+  // Sets, moves or refreshes it. In a table that is half full a client that has none gets
+  // none: not an error.
   void set_affinity(uint32_t worker, const NewAffinity& wanted, Ticks now) noexcept;
 
   // --- Main thread
 
   // Memory for the index and the first records; before the first add().
   void prepare();
-  // Visits some records and ends those that are dead or out of time; the fuller the table,
-  // the less time for what was never answered. Call it every 10 ms. `budget`: records to
-  // visit, 0 = a hundredth of all.
+  // Visits some records and ends those that are dead or out of time. From a half full table
+  // on, all but open TCP and SCTP connections have the less time the fuller it is. Call it
+  // every 10 ms. `budget`: records to visit, 0 = a hundredth of all.
   void reap(Ticks now, uint32_t budget = 0);
   // `connections`: of one port at once, 0 = an eighth of the capacity.
   void set_quota(uint32_t connections) noexcept;
@@ -169,11 +170,12 @@ class ConnectionTable {
   OwnerQuota quota_;
   std::unique_ptr<WorkerState[]> worker_state_;
   std::atomic<bool> occupied_{false};  // set by workers, cleared by the main thread
+  std::atomic<bool> crowded_{false};   // set by the main thread, read by workers
 
   // Main thread.
   bool prepared_ = false;
   uint32_t hand_ = 1;      // record that reap() visits next
-  uint32_t share_ = 1024;  // of its life time that an unanswered flow has, of 1024
+  uint32_t share_ = 1024;  // of their time that flows have, of 1024
   uint64_t unlinked_ = 0;
   uint64_t freed_ = 0;
   uint64_t affinities_ended_ = 0;

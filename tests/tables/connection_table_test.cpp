@@ -207,24 +207,53 @@ TEST_F(ConnectionTableTest, AFullTableTakesNoMoreAndEmptiesAgain) {
   for (unsigned i = 1; i < port; ++i) add(flow(i));
 }
 
-TEST_F(ConnectionTableTest, TheFullerTheTableTheLessTimeHasWhatNobodyAnswers) {
+TEST_F(ConnectionTableTest, TheFullerTheTableTheLessTimeHasWhatAFloodCanMake) {
   const uint32_t capacity = table_.stats().capacity;
   Connection& answered = add(flow(1));
   table_.touch(answered, Direction::reverse, 0, now_);
-  for (unsigned port = 2; port <= capacity * 3 / 4; ++port) add(flow(port));
+  Connection& open = add(tcp_flow(1));
+  table_.touch(open, Direction::reverse, Connection::kSyn, now_);
+  table_.touch(open, Direction::forward, 0, now_);
+  for (unsigned port = 3; port <= capacity * 3 / 4; ++port) add(flow(port));
   advance(14);
   reap();
-  EXPECT_TRUE(find(flow(2).key)) << "three quarters full: half of 30 s";
+  EXPECT_TRUE(find(flow(3).key)) << "three quarters full: half of 30 s";
   advance(2);
   reap();
-  EXPECT_FALSE(find(flow(2).key));
+  EXPECT_FALSE(find(flow(3).key));
   EXPECT_TRUE(find(flow(1).key));
   pass_grace();
   reap();  // what is free again goes to the workers
-  for (unsigned port = 2; port <= capacity; ++port) add(flow(port));
+  for (unsigned port = 3; port <= capacity; ++port) add(flow(port));
   advance(1);
+  table_.touch(answered, Direction::forward, 0, now_);
   reap();
-  EXPECT_EQ(table_.stats().in_use, 1U) << "full: half a second";
+  EXPECT_EQ(table_.stats().in_use, 2U) << "full: half a second";
+  EXPECT_TRUE(find(flow(1).key)) << "answered: 5 s";
+  advance(6);
+  reap();
+  EXPECT_FALSE(find(flow(1).key));
+  EXPECT_TRUE(find(tcp_flow(1).key)) << "an open TCP connection has its whole time";
+}
+
+TEST_F(ConnectionTableTest, AffinitiesDoNotFillTheTable) {
+  const auto set = [&](uint32_t client, BackendId backend) {
+    table_.set_affinity(0,
+                        {.client = ip4_bytes(client),
+                         .family = Family::ip4,
+                         .number = 9,
+                         .backend_id = backend,
+                         .seconds = 86400},
+                        now_);
+    return table_.find_affinity(Family::ip4, ip4_bytes(client), 9, now_);
+  };
+  const BackendId other = add_backend(kBackend + 1);
+  const uint32_t half = table_.stats().capacity / 2;
+  for (uint32_t client = 1; client <= half + 1; ++client)
+    EXPECT_EQ(set(client, backend_), backend_);
+  reap();
+  EXPECT_EQ(set(half + 2, backend_), kNoBackend);
+  EXPECT_EQ(set(1, other), other) << "one that is there may move";
 }
 
 TEST_F(ConnectionTableTest, TheQuotaIsCountedBack) {
