@@ -16,6 +16,9 @@ namespace weir::dataplane {
 // Time in steps that are coarse enough to be written seldom, from any start, and may wrap.
 using Ticks = uint32_t;
 inline constexpr Ticks kTicksPerSecond = 10;
+inline Ticks ticks_at(uint64_t cycles, uint64_t hz) noexcept {
+  return static_cast<Ticks>(cycles / (hz / kTicksPerSecond));
+}
 
 inline constexpr uint16_t kNoOwner = 0xffff;  // of a connection that counts for no port
 
