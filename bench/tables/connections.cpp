@@ -103,6 +103,7 @@ void look_up(benchmark::State& state, std::vector<FlowKey> Filled::*keys, bool b
   Filled& filled = Filled::get(static_cast<uint64_t>(state.range(0)));
   ConnectionTable& table = filled.table;
   std::array<uint64_t, kBatch> hashes{};
+  std::array<uint32_t, kBatch> expected{};
   size_t at = 0;
   uint64_t found = 0;
   const Meter meter;
@@ -112,9 +113,10 @@ void look_up(benchmark::State& state, std::vector<FlowKey> Filled::*keys, bool b
       hashes[i] = table.hash(burst[i]);
       if (batched) table.prefetch(hashes[i]);
     }
-    for (size_t i = 0; batched && i < kBatch; ++i) table.prefetch_record(hashes[i]);
+    for (size_t i = 0; batched && i < kBatch; ++i) expected[i] = table.prefetch_record(hashes[i]);
     for (size_t i = 0; i < kBatch; ++i) {
-      const auto match = table.find(burst[i], hashes[i]);
+      const auto match =
+          batched ? table.find(burst[i], hashes[i], expected[i]) : table.find(burst[i], hashes[i]);
       if (!match) continue;
       ++found;
       table.touch(*match.connection, match.direction, 0, 0);

@@ -86,7 +86,18 @@ struct alignas(64) Connection {
     direction = Direction::forward;
     if (key == packet) return true;
     direction = Direction::reverse;
-    return reverse_key() == packet;
+    return answers_with(packet);
+  }
+  // packet == reverse_key(), without making one.
+  bool answers_with(const FlowKey& packet) const noexcept {
+    const auto differ = [](const Ip6Bytes& a, const Ip6Bytes& b) {
+      return (load<uint64_t>(a.data()) ^ load<uint64_t>(b.data())) |
+             (load<uint64_t>(a.data() + 8) ^ load<uint64_t>(b.data() + 8));
+    };
+    const uint32_t ports = load<uint32_t>(&packet.source_port) ^ load<uint32_t>(&backend_port);
+    const uint32_t kind = load<uint32_t>(&packet.protocol) ^ load<uint32_t>(&key.protocol);
+    return (differ(packet.source, backend) | differ(packet.destination, masquerade) | ports |
+            kind) == 0;
   }
 
   // relaxed: bits stand alone; the record itself was published before any of them.
@@ -102,6 +113,8 @@ struct alignas(64) Connection {
   }
 };
 static_assert(sizeof(Connection) == 128 && offsetof(Connection, masquerade) == 64);
+static_assert(offsetof(Connection, masquerade_port) == offsetof(Connection, backend_port) + 2 &&
+              offsetof(FlowKey, destination_port) == offsetof(FlowKey, source_port) + 2);
 static_assert(std::atomic<uint32_t>::is_always_lock_free);
 
 // The state bits that a packet calls for. `tcp_flags`: 0 for other protocols.

@@ -78,13 +78,24 @@ class ConnectionTable {
   bool empty() const noexcept { return !occupied_.load(std::memory_order_relaxed); }
   uint64_t hash(const FlowKey& key) const noexcept { return key.hash(seed_); }
   void prefetch(uint64_t hash) const noexcept { index_.prefetch(hash); }
-  // Some time after prefetch(): the record that the lookup will probably look at.
-  void prefetch_record(uint64_t hash) const noexcept {
-    index_.glance(hash, [this](uint32_t number) {
+  // Some time after prefetch(): the record that the lookup will probably find, for find();
+  // 0 when there is none. It is on its way into the cache then.
+  uint32_t prefetch_record(uint64_t hash) const noexcept {
+    return index_.glance(hash, [this](uint32_t number) {
       __builtin_prefetch(&records_[number]);
       __builtin_prefetch(&records_[number].masquerade);
       return true;
     });
+  }
+  // `expected`: what prefetch_record() said, since the worker's last quiescent report.
+  Match find(const FlowKey& key, uint64_t hash, uint32_t expected) noexcept {
+    Match match;
+    if (expected == 0) return match;
+    Connection& record = records_[expected];
+    if (!record.matches(key, match.direction) || record.dead()) [[unlikely]]
+      return find(key, hash);
+    match.connection = &record;
+    return match;
   }
   Match find(const FlowKey& key, uint64_t hash) noexcept {
     Match match;

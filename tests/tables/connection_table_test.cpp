@@ -25,6 +25,20 @@ TEST_F(ConnectionTableTest, BothDirectionsFindTheConnection) {
   EXPECT_FALSE(find(tcp));
 }
 
+TEST_F(ConnectionTableTest, AnExpectationIsCheckedBeforeItCounts) {
+  Connection& connection = add(flow(1));
+  const FlowKey key = connection.key;
+  const uint64_t hash = table_.hash(key);
+  const uint32_t expected = table_.prefetch_record(hash);
+  EXPECT_EQ(table_.find(key, hash, expected).connection, &connection);
+  EXPECT_FALSE(table_.find(key, hash, 0)) << "as it was when the worker looked";
+  EXPECT_FALSE(table_.find(flow(2).key, table_.hash(flow(2).key), expected));
+  table_.kill(connection);
+  EXPECT_FALSE(table_.find(key, hash, expected));
+  Connection& next = add(flow(1));
+  EXPECT_EQ(table_.find(key, hash, expected).connection, &next);
+}
+
 TEST_F(ConnectionTableTest, Ip6KeysAreToldApartByEveryByte) {
   NewConnection wanted = flow(4000);
   wanted.key.family = Family::ip6;
