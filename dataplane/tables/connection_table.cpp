@@ -134,40 +134,53 @@ void ConnectionTable::reap(Ticks now, uint32_t budget) {
   const uint32_t all = records_.end() - 1;
   if (budget == 0) budget = all / 100 + 1;
   uint32_t chain = 0;
+  std::array<uint32_t, 16> over{};  // whose slots are on their way into the cache
+  size_t count = 0;
   for (uint32_t i = 0; i < std::min(budget, all); ++i) {
     if (hand_ >= records_.end()) hand_ = 1;
-    visit(hand_++, now, chain);
+    const uint32_t number = hand_++;
+    if (!is_over(number, now)) continue;
+    over[count++] = number;
+    if (count == over.size()) unlink({over.data(), std::exchange(count, 0)}, chain);
   }
-  if (chain != 0) {
-    rcu_.retire(
-        [](void* table, uint64_t head) {
-          static_cast<ConnectionTable*>(table)->free_chain(static_cast<uint32_t>(head));
-        },
-        this, chain);
-  }
+  unlink({over.data(), count}, chain);
+  if (chain != 0) rcu_.retire(&ConnectionTable::free_chain, this, chain);
   records_.restock();
 }
 
-void ConnectionTable::visit(uint32_t number, Ticks now, uint32_t& chain) {
+bool ConnectionTable::is_over(uint32_t number, Ticks now) {
   constexpr uint32_t kAhead = 16;
   __builtin_prefetch(&records_[std::min(number + kAhead, records_.capacity())].masquerade);
-  Connection& record = records_[number];
+  const Connection& record = records_[number];
   // acquire: pairs with the worker that added it; its fields are readable
   const uint32_t bits = record.state.load(std::memory_order_acquire);
-  if ((bits & Connection::kAdded) == 0) return;
+  if ((bits & Connection::kAdded) == 0) return false;
   const bool dead = (bits & Connection::kDead) != 0;
-  if (!dead && !out_of_time(record, bits, now)) return;
+  if (!dead && !out_of_time(record, bits, now)) return false;
   if (!dead) ++expired_;
-  // relaxed: stands alone. Bits that a worker sets meanwhile tell nothing any more.
-  record.state.store(Connection::kDead, std::memory_order_relaxed);
-  index_.erase(record.forward_hash, number);
-  if (!record.is_affinity()) index_.erase(record.reverse_hash, number);
-  ++unlinked_;
-  record.link.store(chain, std::memory_order_relaxed);
-  chain = number;
+  index_.prefetch(record.forward_hash);
+  index_.prefetch(record.reverse_hash);
+  return true;
 }
 
-void ConnectionTable::free_chain(uint32_t chain) {
+void ConnectionTable::unlink(std::span<const uint32_t> numbers, uint32_t& chain) {
+  for (const uint32_t number : numbers) {
+    Connection& record = records_[number];
+    // relaxed: stands alone. Bits that a worker sets meanwhile tell nothing any more.
+    record.state.store(Connection::kDead, std::memory_order_relaxed);
+    index_.erase(record.forward_hash, number);
+    if (!record.is_affinity()) index_.erase(record.reverse_hash, number);
+    ++unlinked_;
+    record.link.store(chain, std::memory_order_relaxed);
+    chain = number;
+  }
+}
+
+void ConnectionTable::free_chain(void* context, uint64_t head) {
+  static_cast<ConnectionTable*>(context)->free(static_cast<uint32_t>(head));
+}
+
+void ConnectionTable::free(uint32_t chain) {
   while (chain != 0) {
     Connection& record = records_[chain];
     const uint32_t next = record.link.load(std::memory_order_relaxed);

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 
 #include "dataplane/core/counters.h"
 #include "dataplane/tables/connection_index.h"
@@ -166,8 +167,10 @@ class ConnectionTable {
 
   Ticks lifetime(const Connection& record, uint32_t bits) const noexcept;
   bool out_of_time(const Connection& record, uint32_t bits, Ticks now) const noexcept;
-  void visit(uint32_t number, Ticks now, uint32_t& chain);
-  void free_chain(uint32_t chain);
+  bool is_over(uint32_t number, Ticks now);
+  void unlink(std::span<const uint32_t> numbers, uint32_t& chain);
+  static void free_chain(void* context, uint64_t head);  // for Rcu
+  void free(uint32_t chain);
   void update_pressure();
   uint64_t total(Counter WorkerState::*counter) const noexcept;
   api::ConnectionState describe(uint32_t number, uint32_t bits, Ticks now) const;
