@@ -169,7 +169,11 @@ void ConnectionTable::unlink(std::span<const uint32_t> numbers, uint32_t& chain)
     // relaxed: stands alone. Bits that a worker sets meanwhile tell nothing any more.
     record.state.store(Connection::kDead, std::memory_order_relaxed);
     index_.erase(record.forward_hash, number);
-    if (!record.is_affinity()) index_.erase(record.reverse_hash, number);
+    if (record.is_affinity()) {
+      ++affinities_ended_;
+    } else {
+      index_.erase(record.reverse_hash, number);
+    }
     ++unlinked_;
     record.link.store(chain, std::memory_order_relaxed);
     chain = number;
@@ -186,7 +190,6 @@ void ConnectionTable::free(uint32_t chain) {
     const uint32_t next = record.link.load(std::memory_order_relaxed);
     quota_.refund(record.owner, record.owner_epoch);
     backends_.release(record.backend_id, record.holder());
-    if (record.is_affinity()) ++affinities_ended_;
     // relaxed: published to the next worker with the list of free records
     record.state.store(0, std::memory_order_relaxed);
     records_.supply(chain);
