@@ -66,9 +66,10 @@ class ConnectionConcurrentTest : public testing::Test {
     const auto added = table_.add(worker, wanted(flow, random), 0);
     if (added.connection == nullptr) return "";
     if (added.outcome == Outcome::added) {
-      if (owners_[flow].exchange(added.connection) != nullptr) return "two connections of one flow";
+      // Registered before others can end it.
       auto* claim = reverse_claim(*added.connection);
       if (claim != nullptr && claim->fetch_add(1) != 0) return "one masquerade port twice";
+      if (owners_[flow].exchange(added.connection) != nullptr) return "two connections of one flow";
     }
     return fault_in(*added.connection, key_of(flow));
   }

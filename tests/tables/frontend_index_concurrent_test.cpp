@@ -1,13 +1,12 @@
 // More frontends than the index has buckets: chains are long, their middles change.
 //
 // WEIR_TEST_CHANGES: see workers.h.
-#include "dataplane/tables/frontend_index.h"
-
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <random>
 
+#include "dataplane/tables/frontend_index.h"
 #include "tests/tables/workers.h"
 
 namespace weir::dataplane {
