@@ -151,9 +151,11 @@ inline constexpr uint8_t kIcmp4EchoReply = 0;
 inline constexpr uint8_t kIcmp4Unreachable = 3;
 inline constexpr uint8_t kIcmp4Echo = 8;
 inline constexpr uint8_t kIcmp4TimeExceeded = 11;
+inline constexpr uint8_t kIcmp4ParameterProblem = 12;
 inline constexpr uint8_t kIcmp6Unreachable = 1;
 inline constexpr uint8_t kIcmp6TooBig = 2;
 inline constexpr uint8_t kIcmp6TimeExceeded = 3;
+inline constexpr uint8_t kIcmp6ParameterProblem = 4;
 inline constexpr uint8_t kIcmp6Echo = 128;
 inline constexpr uint8_t kIcmp6EchoReply = 129;
 inline constexpr uint8_t kIcmp6MldQuery = 130;   // RFC 2710
@@ -188,7 +190,10 @@ struct TcpHeader {  // RFC 9293
 };
 
 inline constexpr uint8_t kTcpFin = 0x01;
+inline constexpr uint8_t kTcpSyn = 0x02;
+inline constexpr uint8_t kTcpRst = 0x04;
 inline constexpr uint8_t kTcpPush = 0x08;
+inline constexpr uint8_t kTcpAck = 0x10;
 inline constexpr uint8_t kTcpCwr = 0x80;
 
 struct UdpHeader {  // RFC 768

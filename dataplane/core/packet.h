@@ -76,6 +76,7 @@ struct alignas(64) Packet {
   Drop drop = Drop::count;   // valid when the verdict is drop
   bool generated = false;    // made by weir: never the cause of an ICMP error
   bool fragment = false;     // any fragment, the first included
+  bool translated = false;   // has the addresses that a connection gave it
   IcmpCause icmp;
 
   alignas(64) std::byte storage[kHeadroom + kHeadSize];
@@ -90,6 +91,10 @@ struct alignas(64) Packet {
   T* header(size_t offset) noexcept {
     static_assert(alignof(T) == 1, "headers are read unaligned");
     return offset + sizeof(T) <= head_length ? reinterpret_cast<T*>(data() + offset) : nullptr;
+  }
+  template <class T>
+  const T* header(size_t offset) const noexcept {
+    return const_cast<Packet*>(this)->header<T>(offset);
   }
 
   // The IP header of a packet that the parse stage has seen whole.
@@ -111,7 +116,7 @@ struct alignas(64) Packet {
     family = Family::none;
     l4_protocol = 0;
     drop = Drop::count;
-    generated = fragment = false;
+    generated = fragment = translated = false;
     icmp = {};
   }
 
