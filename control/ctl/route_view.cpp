@@ -8,8 +8,9 @@
 namespace weir::ctl {
 namespace {
 
-// A lease is the dataplane's own conclusion; all else was configured through control.
+// Leases and services are the dataplane's own conclusions; all else was configured.
 const char* origin(const api::Route& route) {
+  if (route.kind == api::RouteKind::service) return "service";
   return (route.flags & api::kRouteLease) != 0 ? "lease" : "configured";
 }
 
@@ -25,6 +26,7 @@ std::string_view to_string(api::RouteKind kind) noexcept {
     case api::RouteKind::port: return "port";
     case api::RouteKind::gateway: return "gateway";
     case api::RouteKind::local: return "local";
+    case api::RouteKind::service: return "service";
   }
   return "unknown";
 }

@@ -214,10 +214,12 @@ enum class RouteKind : uint8_t {
   port = 3,         // to the port with port_key, addressed to its pod MAC
   gateway = 4,      // to the port whose lease holds `gateway`; re-resolved as ports come and go
   local = 5,        // reported only: a gateway address that the dataplane itself answers for
+  service = 6,      // reported only: an address of frontends, before any other route to it
 };
 
 // Set by control unless kRouteLease, which the dataplane derives from a port: /32 and
-// /128 for its leased addresses (kind port) and for its gateway addresses (kind local).
+// /128 for its leased addresses (kind port) and for its gateway addresses (kind local), and
+// from frontends for theirs (kind service; a route of another kind may stand beside it).
 inline constexpr uint32_t kRouteLease = 1;
 inline constexpr uint32_t kRouteUnresolved = 2;  // reported: its gateway or port is not there
 

@@ -25,19 +25,21 @@ enum class AdjacencyKind : uint8_t {
   unreachable = 3,
   unresolved = 4,   // its gateway or port is not there now
   local = 5,        // the gateway itself
+  service = 6,      // an address of services; what else lives there is in `under`
 };
 
-// The word: port number in the upper 16 bits, MAC below. Kinds other than `port`
+// The word: port number in the upper 16 bits, MAC or `under` below. Kinds other than `port`
 // take the port numbers from 0xfff0 on.
 struct Adjacency {
   AdjacencyKind kind = AdjacencyKind::none;
   uint16_t port = 0;
   MacAddress mac;
+  uint32_t under = 0;  // kind service: index of the adjacency for all else sent there, 0 = none
 
   uint64_t pack() const noexcept {
     const uint64_t high = kind == AdjacencyKind::port ? port : 0xfff0U + static_cast<unsigned>(kind);
-    uint64_t low = 0;
-    std::memcpy(&low, mac.bytes.data(), mac.bytes.size());
+    uint64_t low = under;
+    if (kind != AdjacencyKind::service) std::memcpy(&low, mac.bytes.data(), mac.bytes.size());
     return high << 48 | low;
   }
   static Adjacency unpack(uint64_t word) noexcept {
@@ -45,6 +47,10 @@ struct Adjacency {
     const auto high = static_cast<uint16_t>(word >> 48);
     adjacency.kind = high >= 0xfff0U ? static_cast<AdjacencyKind>(high - 0xfff0U) : AdjacencyKind::port;
     adjacency.port = high >= 0xfff0U ? 0 : high;
+    if (adjacency.kind == AdjacencyKind::service) {
+      adjacency.under = static_cast<uint32_t>(word);
+      return adjacency;
+    }
     std::memcpy(adjacency.mac.bytes.data(), &word, adjacency.mac.bytes.size());
     return adjacency;
   }

@@ -12,6 +12,10 @@ namespace {
 
 IpPrefix host_prefix(const IpAddress& address) { return make_prefix(address, address.bits()); }
 
+api::Route service_route(const IpPrefix& prefix) {
+  return {.prefix = prefix, .kind = api::RouteKind::service, .flags = api::kRouteLease};
+}
+
 template <class Table>
 typename Table::Key fib_key(const IpAddress& address) {
   typename Table::Key key;
@@ -66,7 +70,8 @@ Result<RouteTable::HopKey> RouteTable::checked_hop(const api::Route& route) {
       }
       return key;
     case api::RouteKind::none:
-    case api::RouteKind::local: break;
+    case api::RouteKind::local:
+    case api::RouteKind::service: break;
   }
   return {ErrorCode::invalid_argument,
           "a route is set as blackhole, unreachable, to a port or via a gateway; kind " +
@@ -148,6 +153,7 @@ Adjacency RouteTable::resolve(const HopKey& key) const {
     case api::RouteKind::unreachable: return {.kind = AdjacencyKind::unreachable};
     case api::RouteKind::local: return {.kind = AdjacencyKind::local};
     case api::RouteKind::none:
+    case api::RouteKind::service:
     case api::RouteKind::port:
     case api::RouteKind::gateway: break;
   }
@@ -206,13 +212,28 @@ bool RouteTable::fib_erase(const IpPrefix& prefix) {
   return fib6_.erase(fib_key<Fib6>(prefix.address), prefix.length);
 }
 
+// Makes `adjacency` the one for a prefix: under its service route when it has one.
+Status RouteTable::publish(const IpPrefix& prefix, uint32_t adjacency) {
+  const auto service = services_.find(prefix);
+  if (service == services_.end()) return fib_set(prefix, adjacency);
+  adjacencies_.set(service->second.index, {.kind = AdjacencyKind::service, .under = adjacency});
+  return {};
+}
+
+bool RouteTable::withdraw(const IpPrefix& prefix) {
+  const auto service = services_.find(prefix);
+  if (service == services_.end()) return fib_erase(prefix);
+  adjacencies_.set(service->second.index, {.kind = AdjacencyKind::service});
+  return true;
+}
+
 // Adds or replaces. The old next hop is released last, so that no moment is without one.
 Status RouteTable::install(const IpPrefix& prefix, const HopKey& key, Origin origin) {
   const auto found = routes_.find(prefix);
   if (found != routes_.end() && found->second.hop->first == key) return {};
   const Result<HopNode*> hop = acquire(key);
   if (!hop) return hop.error();
-  if (Status status = fib_set(prefix, (*hop)->second.index); !status) {
+  if (Status status = publish(prefix, (*hop)->second.index); !status) {
     release(*hop);
     return status;
   }
@@ -246,7 +267,7 @@ Status RouteTable::erase(const IpPrefix& prefix) {
   if (!clean) return clean.error();
   const auto found = routes_.find(*clean);
   if (found == routes_.end() || found->second.origin != Origin::explicit_route) return {};
-  if (!fib_erase(*clean)) {
+  if (!withdraw(*clean)) {
     return {ErrorCode::no_memory, "the route table is full and " + to_string(*clean) +
                                       " cannot be taken out now; try again in a moment"};
   }
@@ -280,7 +301,7 @@ void RouteTable::drop(const IpAddress& address) {
   if (--found->second.ports > 0) return;
   // A forwarding table too full to take it out keeps naming the next hop, so that is
   // kept as well (unresolved) rather than handed to another route.
-  if (fib_erase(found->first)) release(found->second.hop);
+  if (withdraw(found->first)) release(found->second.hop);
   routes_.erase(found);
 }
 
@@ -332,6 +353,43 @@ void RouteTable::port_removed(uint64_t key) {
   drop_all(old.mapped());
 }
 
+// --- services
+
+Status RouteTable::service_added(const IpAddress& address) {
+  IpAddress clean = address;
+  if (!normalize(clean) || !is_unicast(clean)) {
+    return {ErrorCode::invalid_argument, "a frontend needs a unicast IPv4 or IPv6 address"};
+  }
+  const IpPrefix prefix = host_prefix(clean);
+  if (const auto found = services_.find(prefix); found != services_.end()) {
+    ++found->second.frontends;
+    return {};
+  }
+  const auto route = routes_.find(prefix);
+  const uint32_t under = route != routes_.end() ? route->second.hop->second.index : 0;
+  const Result<uint32_t> index = adjacencies_.allocate({.kind = AdjacencyKind::service, .under = under});
+  if (!index) return index.error();
+  if (Status status = fib_set(prefix, *index); !status) {
+    adjacencies_.release(*index);
+    return status;
+  }
+  services_.emplace(prefix, Service{.index = *index, .frontends = 1});
+  return {};
+}
+
+void RouteTable::service_removed(const IpAddress& address) {
+  const auto found = services_.find(host_prefix(address));
+  if (found == services_.end() || --found->second.frontends > 0) return;
+  const auto& [prefix, service] = *found;
+  const auto route = routes_.find(prefix);
+  const bool gone = route != routes_.end() ? bool{fib_set(prefix, route->second.hop->second.index)} : fib_erase(prefix);
+  // A forwarding table too full to change keeps naming this adjacency: it stays, without a
+  // frontend, and leads to what is under it.
+  if (!gone) return;
+  adjacencies_.release(service.index);
+  services_.erase(found);
+}
+
 // --- what is there
 
 api::Route RouteTable::to_route(const IpPrefix& prefix, const Entry& entry) const {
@@ -348,12 +406,14 @@ api::Route RouteTable::to_route(const IpPrefix& prefix, const Entry& entry) cons
 }
 
 void RouteTable::for_each(const std::function<void(const api::Route&)>& visit) const {
+  for (const auto& [prefix, service] : services_) visit(service_route(prefix));
   for (const auto& [prefix, entry] : routes_) visit(to_route(prefix, entry));
 }
 
 std::optional<api::Route> RouteTable::lookup(const IpAddress& address) const {
   IpAddress clean = address;
   if (!normalize(clean)) return std::nullopt;
+  if (services_.contains(host_prefix(clean))) return service_route(host_prefix(clean));
   for (int length = clean.bits(); length >= 0; --length) {
     const auto found = routes_.find(make_prefix(clean, static_cast<uint8_t>(length)));
     if (found != routes_.end()) return to_route(found->first, found->second);

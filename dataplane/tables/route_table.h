@@ -6,7 +6,8 @@
 // - every route of a port, and every route via a gateway, shares one adjacency with all
 //   others of that port or gateway, so a next hop moves by exactly one Adjacencies::set;
 // - a route whose port or gateway is absent stays, with an `unresolved` adjacency;
-// - at most one route exists for a prefix.
+// - at most one route exists for a prefix, and beside it a service route for an address of
+//   frontends: that one is in the forwarding table then, and names the other's adjacency.
 #pragma once
 
 #include <cstdint>
@@ -51,11 +52,17 @@ class RouteTable {
   // unpublished. An unknown key does nothing.
   void port_removed(uint64_t key);
 
+  // One more frontend has this address: its packets go to services first. Errors as for
+  // tables that are full; nothing changed then.
+  Status service_added(const IpAddress& address);
+  // One frontend less: what service_added() took.
+  void service_removed(const IpAddress& address);
+
   // All routes, in no order.
   void for_each(const std::function<void(const api::Route&)>& visit) const;
-  // The longest match.
+  // The longest match; a service route before another one for its address.
   std::optional<api::Route> lookup(const IpAddress& address) const;
-  size_t size() const noexcept { return routes_.size(); }
+  size_t size() const noexcept { return routes_.size() + services_.size(); }
 
  private:
   enum class Origin : uint8_t { explicit_route, lease, gateway };
@@ -79,6 +86,10 @@ class RouteTable {
     uint64_t generation = 0;
     Origin origin = Origin::explicit_route;
     uint32_t ports = 0;  // that name it; 0 for an explicit route
+  };
+  struct Service {
+    uint32_t index = 0;      // in adjacencies_
+    uint32_t frontends = 0;  // that have the address
   };
   struct PrefixHash {
     size_t operator()(const IpPrefix& prefix) const noexcept;
@@ -104,6 +115,8 @@ class RouteTable {
 
   Status fib_set(const IpPrefix& prefix, uint32_t adjacency);
   bool fib_erase(const IpPrefix& prefix);
+  Status publish(const IpPrefix& prefix, uint32_t adjacency);
+  bool withdraw(const IpPrefix& prefix);
   Status install(const IpPrefix& prefix, const HopKey& key, Origin origin);
   Status adopt(const IpAddress& address, const HopKey& key, Origin origin);
   void drop(const IpAddress& address);
@@ -117,6 +130,7 @@ class RouteTable {
   uint64_t generation_ = 0;
   std::map<HopKey, Hop> hops_;
   std::unordered_map<IpPrefix, Entry, PrefixHash> routes_;
+  std::unordered_map<IpPrefix, Service, PrefixHash> services_;
   std::unordered_map<uint64_t, PortEntry> ports_;
 };
 

@@ -47,8 +47,8 @@ class RouteTableTest : public testing::Test {
     }
     return Adjacency::unpack(adjacencies_.load(index));
   }
-  std::string where(const char* to) const {
-    const Adjacency adjacency = forward(to);
+  std::string where(const char* to) const { return where(forward(to)); }
+  std::string where(const Adjacency& adjacency) const {
     switch (adjacency.kind) {
       case AdjacencyKind::none: return "none";
       case AdjacencyKind::port:
@@ -58,6 +58,7 @@ class RouteTableTest : public testing::Test {
       case AdjacencyKind::unreachable: return "unreachable";
       case AdjacencyKind::unresolved: return "unresolved";
       case AdjacencyKind::local: return "local";
+      case AdjacencyKind::service: return "service over " + where(Adjacency::unpack(adjacencies_.load(adjacency.under)));
     }
     return "?";
   }
@@ -245,6 +246,57 @@ TEST_F(RouteTableTest, BadRoutesAreRefusedWithASentence) {
   }
   EXPECT_EQ(routes_.size(), 0U);
   EXPECT_EQ(adjacencies_.in_use(), 0U);
+}
+
+TEST_F(RouteTableTest, AnAddressOfServicesIsRoutedToThemUntilItsLastFrontendGoes) {
+  ASSERT_TRUE(routes_.service_added(addr("10.96.0.1")));
+  ASSERT_TRUE(routes_.service_added(addr("10.96.0.1")));
+  ASSERT_TRUE(routes_.service_added(addr("fd00:96::1")));
+  EXPECT_EQ(where("10.96.0.1"), "service over none");
+  EXPECT_EQ(where("fd00:96::1"), "service over none");
+  EXPECT_EQ(routes_.lookup(addr("10.96.0.1"))->kind, api::RouteKind::service);
+  EXPECT_EQ(flags("10.96.0.1"), api::kRouteLease);
+  EXPECT_EQ(routes_.size(), 2U);
+  routes_.service_removed(addr("10.96.0.1"));
+  EXPECT_EQ(where("10.96.0.1"), "service over none");
+  routes_.service_removed(addr("10.96.0.1"));
+  routes_.service_removed(addr("10.96.0.1"));
+  routes_.service_removed(addr("fd00:96::1"));
+  EXPECT_EQ(where("10.96.0.1"), "none");
+  EXPECT_EQ(where("fd00:96::1"), "none");
+  EXPECT_EQ(routes_.size(), 0U);
+  EXPECT_EQ(adjacencies_.in_use(), 0U);
+}
+
+TEST_F(RouteTableTest, WhatIsUnderAServiceFollowsPortsAndRoutes) {
+  ASSERT_TRUE(routes_.service_added(addr("10.0.0.5")));
+  ASSERT_TRUE(routes_.service_added(addr("10.0.0.1")));
+  ASSERT_TRUE(routes_.port_set(7, port(1, {"10.0.0.5"})));
+  EXPECT_EQ(where("10.0.0.5"), "service over port 7 mac 1");
+  EXPECT_EQ(where("10.0.0.1"), "service over local");
+  ASSERT_TRUE(routes_.port_set(9, port(1, {"10.0.0.5"})));
+  EXPECT_EQ(where("10.0.0.5"), "service over port 9 mac 1");
+  routes_.port_removed(1);
+  EXPECT_EQ(where("10.0.0.5"), "service over none");
+  EXPECT_EQ(where("10.0.0.1"), "service over none");
+  ASSERT_TRUE(routes_.set(plain_route("10.0.0.5/32", api::RouteKind::blackhole)));
+  EXPECT_EQ(where("10.0.0.5"), "service over blackhole");
+  routes_.service_removed(addr("10.0.0.5"));
+  EXPECT_EQ(where("10.0.0.5"), "blackhole");
+  ASSERT_TRUE(routes_.service_added(addr("10.0.0.5")));
+  EXPECT_EQ(where("10.0.0.5"), "service over blackhole");
+  ASSERT_TRUE(routes_.erase(prefix("10.0.0.5/32")));
+  EXPECT_EQ(where("10.0.0.5"), "service over none");
+}
+
+TEST_F(RouteTableTest, AServiceAddressThatCannotBeOneChangesNothing) {
+  for (const char* text : {"0.0.0.0", "224.0.0.1", "ff02::1", "::"})
+    EXPECT_EQ(routes_.service_added(addr(text)).error().code, ErrorCode::invalid_argument) << text;
+  for (uint32_t i = 1; i < kAdjacencies; ++i) {
+    ASSERT_TRUE(routes_.service_added(addr(("10.96.0." + std::to_string(i)).c_str())));
+  }
+  EXPECT_EQ(routes_.service_added(addr("10.97.0.1")).error().code, ErrorCode::limit);
+  EXPECT_EQ(where("10.97.0.1"), "none");
 }
 
 TEST_F(RouteTableTest, ForEachTellsEveryRouteOnce) {
