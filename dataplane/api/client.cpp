@@ -142,22 +142,25 @@ Result<std::vector<PortState>> Client::port_list() {
   return list<PortState>(Message(MessageType::port_list));
 }
 
-Status Client::routes(MessageType type, std::span<const Route> routes) {
-  while (!routes.empty()) {
+template <Record Item>
+Status Client::send_records(MessageType type, std::span<const Item> records) {
+  while (!records.empty()) {
     Message request(type);
     size_t taken = 0;
-    while (taken < routes.size() && request.fits<Route>()) request.add(routes[taken++]);
+    while (taken < records.size() && request.fits<Item>()) request.add(records[taken++]);
     const auto replies = call(std::move(request));
     if (!replies) return replies.error();
-    routes = routes.subspan(taken);
+    records = records.subspan(taken);
   }
   return {};
 }
 
-Status Client::route_set(std::span<const Route> changed) { return routes(MessageType::route_set, changed); }
+Status Client::route_set(std::span<const Route> changed) {
+  return send_records(MessageType::route_set, changed);
+}
 
 Status Client::route_delete(std::span<const Route> removed) {
-  return routes(MessageType::route_delete, removed);
+  return send_records(MessageType::route_delete, removed);
 }
 
 Result<std::vector<Route>> Client::route_list() { return list<Route>(Message(MessageType::route_list)); }
@@ -187,6 +190,44 @@ Status Client::trace_start(const TraceFilter& filter) {
 
 Result<std::vector<TraceRecord>> Client::trace_read() {
   return list<TraceRecord>(Message(MessageType::trace_read));
+}
+
+Status Client::group_set(std::span<const Backend> backends) {
+  return send_records(MessageType::group_set, backends);
+}
+
+Status Client::group_delete(std::span<const ListKey> groups) {
+  return send_records(MessageType::group_delete, groups);
+}
+
+Status Client::prefix_set(std::span<const PrefixMember> members) {
+  return send_records(MessageType::prefix_set, members);
+}
+
+Status Client::prefix_delete(std::span<const ListKey> sets) {
+  return send_records(MessageType::prefix_delete, sets);
+}
+
+Status Client::frontend_set(std::span<const Frontend> frontends) {
+  return send_records(MessageType::frontend_set, frontends);
+}
+
+Status Client::frontend_delete(std::span<const FrontendKey> frontends) {
+  return send_records(MessageType::frontend_delete, frontends);
+}
+
+Result<std::vector<FrontendState>> Client::frontend_list() {
+  return list<FrontendState>(Message(MessageType::frontend_list));
+}
+
+Result<std::vector<BackendState>> Client::group_list(uint64_t group) {
+  Message request(MessageType::group_list);
+  request.add(ListKey{group});
+  return list<BackendState>(std::move(request));
+}
+
+Status Client::service_settings(const ServiceSettings& settings) {
+  return send_records(MessageType::service_settings, std::span<const ServiceSettings>(&settings, 1));
 }
 
 }  // namespace weir::api

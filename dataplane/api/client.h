@@ -36,6 +36,16 @@ class Client {
   Status trace_start(const TraceFilter& filter);
   Result<std::vector<TraceRecord>> trace_read();
 
+  Status group_set(std::span<const Backend> backends);
+  Status group_delete(std::span<const ListKey> groups);
+  Status prefix_set(std::span<const PrefixMember> members);
+  Status prefix_delete(std::span<const ListKey> sets);
+  Status frontend_set(std::span<const Frontend> frontends);
+  Status frontend_delete(std::span<const FrontendKey> frontends);
+  Result<std::vector<FrontendState>> frontend_list();
+  Result<std::vector<BackendState>> group_list(uint64_t group = 0);
+  Status service_settings(const ServiceSettings& settings);
+
  private:
   Client(Fd socket, std::chrono::milliseconds timeout)
       : socket_(std::move(socket)), timeout_(timeout) {}
@@ -46,7 +56,9 @@ class Client {
   Result<std::vector<Reply>> list(Message request, std::span<const int> fds = {});
   template <Record Reply>
   Result<Reply> one(Message request, std::span<const int> fds = {});
-  Status routes(MessageType type, std::span<const Route> routes);
+  // As many messages as the records need; stops at the first that is refused.
+  template <Record Item>
+  Status send_records(MessageType type, std::span<const Item> records);
 
   Fd socket_;
   std::chrono::milliseconds timeout_;
