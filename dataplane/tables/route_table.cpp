@@ -216,14 +216,14 @@ bool RouteTable::fib_erase(const IpPrefix& prefix) {
 Status RouteTable::publish(const IpPrefix& prefix, uint32_t adjacency) {
   const auto service = services_.find(prefix);
   if (service == services_.end()) return fib_set(prefix, adjacency);
-  adjacencies_.set(service->second.index, {.kind = AdjacencyKind::service, .under = adjacency});
+  adjacencies_.set(service->second, {.kind = AdjacencyKind::service, .under = adjacency});
   return {};
 }
 
 bool RouteTable::withdraw(const IpPrefix& prefix) {
   const auto service = services_.find(prefix);
   if (service == services_.end()) return fib_erase(prefix);
-  adjacencies_.set(service->second.index, {.kind = AdjacencyKind::service});
+  adjacencies_.set(service->second, {.kind = AdjacencyKind::service});
   return true;
 }
 
@@ -361,10 +361,7 @@ Status RouteTable::service_added(const IpAddress& address) {
     return {ErrorCode::invalid_argument, "a frontend needs a unicast IPv4 or IPv6 address"};
   }
   const IpPrefix prefix = host_prefix(clean);
-  if (const auto found = services_.find(prefix); found != services_.end()) {
-    ++found->second.frontends;
-    return {};
-  }
+  if (services_.contains(prefix)) return {};
   const auto route = routes_.find(prefix);
   const uint32_t under = route != routes_.end() ? route->second.hop->second.index : 0;
   const Result<uint32_t> index = adjacencies_.allocate({.kind = AdjacencyKind::service, .under = under});
@@ -373,20 +370,20 @@ Status RouteTable::service_added(const IpAddress& address) {
     adjacencies_.release(*index);
     return status;
   }
-  services_.emplace(prefix, Service{.index = *index, .frontends = 1});
+  services_.emplace(prefix, *index);
   return {};
 }
 
 void RouteTable::service_removed(const IpAddress& address) {
   const auto found = services_.find(host_prefix(address));
-  if (found == services_.end() || --found->second.frontends > 0) return;
-  const auto& [prefix, service] = *found;
+  if (found == services_.end()) return;
+  const auto& [prefix, index] = *found;
   const auto route = routes_.find(prefix);
   const bool gone = route != routes_.end() ? bool{fib_set(prefix, route->second.hop->second.index)} : fib_erase(prefix);
-  // A forwarding table too full to change keeps naming this adjacency: it stays, without a
-  // frontend, and leads to what is under it.
+  // A forwarding table too full to change keeps naming this adjacency: it stays, and leads
+  // to what is under it.
   if (!gone) return;
-  adjacencies_.release(service.index);
+  adjacencies_.release(index);
   services_.erase(found);
 }
 
@@ -406,7 +403,7 @@ api::Route RouteTable::to_route(const IpPrefix& prefix, const Entry& entry) cons
 }
 
 void RouteTable::for_each(const std::function<void(const api::Route&)>& visit) const {
-  for (const auto& [prefix, service] : services_) visit(service_route(prefix));
+  for (const auto& [prefix, index] : services_) visit(service_route(prefix));
   for (const auto& [prefix, entry] : routes_) visit(to_route(prefix, entry));
 }
 

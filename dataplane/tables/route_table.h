@@ -52,10 +52,9 @@ class RouteTable {
   // unpublished. An unknown key does nothing.
   void port_removed(uint64_t key);
 
-  // One more frontend has this address: its packets go to services first. Errors as for
-  // tables that are full; nothing changed then.
+  // Packets to this address go to services first; idempotent. Errors: invalid_argument;
+  // no_memory or limit when tables are full. On error nothing changed.
   Status service_added(const IpAddress& address);
-  // One frontend less: what service_added() took.
   void service_removed(const IpAddress& address);
 
   // All routes, in no order.
@@ -86,10 +85,6 @@ class RouteTable {
     uint64_t generation = 0;
     Origin origin = Origin::explicit_route;
     uint32_t ports = 0;  // that name it; 0 for an explicit route
-  };
-  struct Service {
-    uint32_t index = 0;      // in adjacencies_
-    uint32_t frontends = 0;  // that have the address
   };
   struct PrefixHash {
     size_t operator()(const IpPrefix& prefix) const noexcept;
@@ -130,7 +125,7 @@ class RouteTable {
   uint64_t generation_ = 0;
   std::map<HopKey, Hop> hops_;
   std::unordered_map<IpPrefix, Entry, PrefixHash> routes_;
-  std::unordered_map<IpPrefix, Service, PrefixHash> services_;
+  std::unordered_map<IpPrefix, uint32_t, PrefixHash> services_;  // index in adjacencies_
   std::unordered_map<uint64_t, PortEntry> ports_;
 };
 
