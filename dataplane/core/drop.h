@@ -46,6 +46,16 @@ namespace weir::dataplane {
   X(nd_malformed, "neighbour discovery with hop limit below 255, bad length or checksum")    \
   X(nd_not_gateway, "neighbour solicitation for an address that is not the gateway")         \
   X(nd_ignored, "neighbour discovery message that needs no answer")                          \
+  X(connection_sctp_fragment, "fragment of an SCTP packet whose port would change; its checksum is out of reach") \
+  X(connection_table_full, "new connection while the connection table is full")              \
+  X(connection_quota, "new connection of a port that has its share of the table already")    \
+  X(connection_no_masquerade, "new connection needs an address of the node, and none is set") \
+  X(connection_no_port, "no free port of the node's address for a new connection to this backend") \
+  X(service_no_frontend, "no service has this port of the address")                          \
+  X(service_source_range, "client is not in the service's source ranges")                    \
+  X(service_no_backend, "service has no usable backend")                                     \
+  X(service_not_local, "service serves this client from this node alone, and has no backend here") \
+  X(service_fragment, "later fragment to a service without its first one")                   \
   X(route_none, "no route to the destination")                                               \
   X(route_blackhole, "blackhole route")                                                      \
   X(route_unreachable, "unreachable route")                                                  \

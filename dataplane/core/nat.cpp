@@ -99,7 +99,8 @@ Be16* quoted_checksum(Packet& packet, const Quote& quote) noexcept {
 // RFC 792 and RFC 4443 2.1: which messages are errors and quote.
 bool is_error(const Packet& packet, const IcmpHeader& icmp) noexcept {
   if (packet.family == Family::ip6) {
-    return packet.l4_protocol == kProtoIcmp6 && icmp.type >= kIcmp6Unreachable && icmp.type <= kIcmp6ParameterProblem;
+    return packet.l4_protocol == kProtoIcmp6 && icmp.type >= kIcmp6Unreachable &&
+           icmp.type <= kIcmp6ParameterProblem;
   }
   return packet.l4_protocol == kProtoIcmp4 &&
          (icmp.type == kIcmp4Unreachable || icmp.type == kIcmp4TimeExceeded ||
@@ -198,7 +199,8 @@ std::optional<Quote> quote_of(const Packet& packet) noexcept {
   if (icmp == nullptr || !is_error(packet, *icmp)) return std::nullopt;
   Quote quote{.l3_offset = static_cast<uint16_t>(packet.l4_offset + sizeof *icmp),
               .key = {.family = packet.family}};
-  const bool found = packet.family == Family::ip4 ? find_quoted4(packet, quote) : find_quoted6(packet, quote);
+  const bool found =
+      packet.family == Family::ip4 ? find_quoted4(packet, quote) : find_quoted6(packet, quote);
   if (!found || !has_ports(quote.key.protocol)) return std::nullopt;
   const auto* ports = packet.header<std::array<Be16, 2>>(quote.l4_offset);
   if (ports == nullptr) return std::nullopt;
@@ -224,7 +226,8 @@ void translate_error(Packet& packet, const Quote& quote, const FlowKey& inner,
     change += static_cast<uint16_t>(~before);
     change += checksum->wire();
   }
-  const uint64_t pseudo_header_change = rewrite_ip(packet.data() + packet.l3_offset, packet.family, outer);
+  const uint64_t pseudo_header_change =
+      rewrite_ip(packet.data() + packet.l3_offset, packet.family, outer);
   if (ip6) change += pseudo_header_change;
   update(packet.header<IcmpHeader>(packet.l4_offset)->checksum, change);
 }

@@ -56,7 +56,7 @@ bool translatable(const Packet& packet, const FlowKey& to) noexcept;
 struct Quote {
   uint16_t l3_offset = 0;  // bytes from the frame's start
   uint16_t l4_offset = 0;
-  FlowKey key;             // of the quoted packet
+  FlowKey key;  // of the quoted packet
 };
 
 // nullopt: no ICMP error, itself a fragment, or quotes no TCP, UDP or SCTP ports.

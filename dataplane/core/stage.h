@@ -16,15 +16,24 @@
 
 namespace weir::dataplane {
 
-// In pipeline order: a stage sends only to a later one, except icmp_error and local,
-// whose new packets start again at route.
+class BackendPool;
+class ConnectionTable;
+class FragmentTable;
+class ServiceTable;
+struct FlowLookup;
+
+// In pipeline order: a stage sends only to a later one, except that service sends to route
+// again, and that new packets of icmp_error and local start at route. What waits for route
+// passes through connection before it where there are connections (nodes/graph.cpp).
 enum class Next : uint8_t {
   express,
   parse,
   source_check,
   arp,
   nd,
+  connection,
   route,
+  service,
   local,
   rewrite,
   mtu,
@@ -35,7 +44,8 @@ enum class Next : uint8_t {
 };
 inline constexpr size_t kStageCount = static_cast<size_t>(Next::drop);
 inline constexpr std::array<std::string_view, static_cast<size_t>(Next::count)> kStageNames{
-    "express", "parse", "source_check", "arp", "nd", "route", "local", "rewrite", "mtu", "icmp_error", "tx", "drop"};
+    "express", "parse",   "source_check", "arp", "nd",         "connection", "route",
+    "service", "local",   "rewrite",      "mtu", "icmp_error", "tx",         "drop"};
 
 inline constexpr size_t kScratchSize = 1536;  // an ICMPv6 error's body, RFC 4443: 1280 in all
 
@@ -50,9 +60,15 @@ struct StageContext {
   const Fib4* fib4 = nullptr;
   const Fib6* fib6 = nullptr;
   const Adjacencies* adjacencies = nullptr;
+  ConnectionTable* connections = nullptr;
+  const ServiceTable* services = nullptr;
+  const BackendPool* backends = nullptr;
+  FragmentTable* fragments = nullptr;   // this worker's
+  FlowLookup* flows = nullptr;          // one for each packet of the vector
   TokenBucket* icmp_buckets = nullptr;  // this worker's, one a port
   uint64_t icmp_error_cost = 0;         // cycles a token: icmp_error_cost(tsc_hz)
   uint64_t now = 0;                     // TSC at the start of the vector
+  uint32_t ticks = 0;                   // the same as Ticks of tables/connection.h
   uint32_t worker = 0;                  // picks the counter block of a port
   std::byte* scratch = nullptr;         // kScratchSize bytes for each packet of the vector
   Segment* segments = nullptr;          // one for each packet of the vector, stages' own

@@ -21,11 +21,6 @@ size_t minimal_l4_header(uint8_t protocol) noexcept {
   }
 }
 
-size_t extension_length(uint8_t protocol, const Ip6ExtensionHeader& header) noexcept {
-  if (protocol == kProtoAuthentication) return (header.length + 2U) * 4U;  // RFC 4302 2.2
-  return (header.length + 1U) * 8U;
-}
-
 }  // namespace
 
 // A priority tag says nothing to a router: it is cut out by moving the MAC addresses.

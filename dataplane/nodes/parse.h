@@ -13,6 +13,12 @@ namespace weir::dataplane {
 
 inline constexpr size_t kMaxExtensionHeaders = 8;
 
+// Bytes of an extension header other than a fragment header.
+inline size_t extension_length(uint8_t protocol, const Ip6ExtensionHeader& header) noexcept {
+  if (protocol == kProtoAuthentication) return (header.length + 2U) * 4U;  // RFC 4302 2.2
+  return (header.length + 1U) * 8U;
+}
+
 struct Parse {
   static constexpr Next kNext = Next::parse;
   static constexpr Next kUsual = Next::source_check;

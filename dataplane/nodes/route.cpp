@@ -20,20 +20,30 @@ Next Route::unusual4(Packet& packet, uint32_t destination) noexcept {
   return drop(packet, multicast ? Drop::route_multicast : Drop::route_martian);
 }
 
-Next Route::unusual6(Packet& packet, const Ip6Bytes& destination, const PortInfo* port) noexcept {
+Next Route::unusual6(Packet& packet, const Ip6Bytes& destination, const StageContext& context) noexcept {
   if (is_multicast6(destination)) return drop(packet, Drop::route_multicast);
   if (is_link_local6(destination)) {
+    const PortInfo* port = context.port(packet.in_port);
     const bool gateway =
         destination == kGatewayLinkLocal && port != nullptr && port->gateway6.is_ip6();
     return gateway ? Next::local : drop(packet, Drop::route_martian);
   }
   if (is_host_only6(destination)) return drop(packet, Drop::route_martian);
-  return to_adjacency(packet);
+  return to_adjacency(packet, context);
 }
 
-Next Route::not_a_port(Packet& packet) noexcept {
-  switch (Adjacency::unpack(packet.adjacency).kind) {
+// What a service made of a packet never goes to services again.
+Next Route::to_service(Packet& packet, uint32_t under, const StageContext& context) noexcept {
+  if (!packet.translated) return Next::service;
+  packet.adjacency = context.adjacencies->load(under);
+  return to_adjacency(packet, context);
+}
+
+Next Route::not_a_port(Packet& packet, const StageContext& context) noexcept {
+  const Adjacency adjacency = Adjacency::unpack(packet.adjacency);
+  switch (adjacency.kind) {
     case AdjacencyKind::local: return Next::local;
+    case AdjacencyKind::service: return to_service(packet, adjacency.under, context);
     case AdjacencyKind::blackhole: return drop(packet, Drop::route_blackhole);
     case AdjacencyKind::unreachable:
       return reject(packet, Drop::route_unreachable, kHostUnreachable);

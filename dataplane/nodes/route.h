@@ -20,6 +20,8 @@ struct Route {
   static void prepare(Packet* packets, std::span<const uint8_t> waiting,
                       StageContext& context) noexcept;
   static Next classify(Packet& packet, StageContext& context) noexcept;
+  // Where packet.adjacency leads.
+  static Next to_adjacency(Packet& packet, const StageContext& context) noexcept;
 
  private:
   template <class Header>
@@ -29,10 +31,10 @@ struct Route {
                             const StageContext& context) noexcept;
   static const Fib4::Key& key_of(const Be32& address) noexcept { return address.raw; }
   static const Fib6::Key& key_of(const Ip6Bytes& address) noexcept { return address; }
-  static Next to_adjacency(Packet& packet) noexcept;
   static Next unusual4(Packet& packet, uint32_t destination) noexcept;
-  static Next unusual6(Packet& packet, const Ip6Bytes& destination, const PortInfo* port) noexcept;
-  static Next not_a_port(Packet& packet) noexcept;
+  static Next unusual6(Packet& packet, const Ip6Bytes& destination, const StageContext& context) noexcept;
+  static Next not_a_port(Packet& packet, const StageContext& context) noexcept;
+  static Next to_service(Packet& packet, uint32_t under, const StageContext& context) noexcept;
 };
 
 inline void Route::prepare(Packet* packets, std::span<const uint8_t> waiting,
@@ -88,19 +90,19 @@ inline Next Route::classify(Packet& packet, StageContext& context) noexcept {
     if (!routable4(ip.destination.raw[0])) [[unlikely]] {
       return unusual4(packet, ip.destination.host());
     }
-    return to_adjacency(packet);
+    return to_adjacency(packet, context);
   }
   const Ip6Bytes& destination = packet.l3<Ip6Header>().destination;
   if (!routable6(destination[0])) [[unlikely]] {
-    return unusual6(packet, destination, context.port(packet.in_port));
+    return unusual6(packet, destination, context);
   }
-  return to_adjacency(packet);
+  return to_adjacency(packet, context);
 }
 
-inline Next Route::to_adjacency(Packet& packet) noexcept {
+inline Next Route::to_adjacency(Packet& packet, const StageContext& context) noexcept {
   const auto port = static_cast<uint16_t>(packet.adjacency >> 48);
   if (port >= kUsablePorts) [[unlikely]]
-    return not_a_port(packet);
+    return not_a_port(packet, context);
   packet.out_port = port;
   return Next::rewrite;
 }

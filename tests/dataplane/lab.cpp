@@ -35,10 +35,11 @@ Bytes bytes_of(const Packet& packet) {
   return bytes;
 }
 
-Lab::Lab() {
+Lab::Lab(uint32_t connections) : connections_(rcu_, backends_, {.capacity = connections}) {
   add_port(kPodA, make_port_info(pod(kPodA, 2, 1500)));
   add_port(kPodB, make_port_info(pod(kPodB, 3, 1400)));
   api::PortConfig host = pod(kHost, 5, 1500);
+  host.kind = api::PortKind::host;
   host.flags = api::kPortTrusted;
   host.address_count = 0;
   add_port(kHost, make_port_info(host));
@@ -79,6 +80,12 @@ Lab::Lab() {
   context_.scratch = scratch_.data();
   context_.segments = segments_.data();
   context_.packets = vector_->packets.data();
+  context_.connections = &connections_;
+  context_.services = &services_;
+  context_.backends = &backends_;
+  context_.fragments = fragments_.get();
+  context_.flows = flows_.data();
+  context_.ticks = 1000;
 }
 
 void Lab::add_port(uint16_t index, const PortInfo& info) {
@@ -89,7 +96,27 @@ void Lab::add_port(uint16_t index, const PortInfo& info) {
 
 void Lab::add_route(std::string_view prefix_text, const Adjacency& adjacency) {
   const IpPrefix prefix = parse_prefix(prefix_text).value();
-  const uint32_t index = *adjacencies_.allocate(adjacency);
+  routes_[prefix] = *adjacencies_.allocate(adjacency);
+  set_route(prefix, routes_[prefix]);
+}
+
+// What was routed there before stays beneath.
+Status Lab::frontend_address_added(const IpAddress& address) {
+  connections_.prepare();
+  const IpPrefix prefix = make_prefix(address, address.bits());
+  const auto under = routes_.find(prefix);
+  set_route(prefix, *adjacencies_.allocate({.kind = AdjacencyKind::service,
+                                            .under = under != routes_.end() ? under->second : 0}));
+  return {};
+}
+
+void Lab::frontend_address_removed(const IpAddress& address) {
+  const IpPrefix prefix = make_prefix(address, address.bits());
+  const auto under = routes_.find(prefix);
+  set_route(prefix, under != routes_.end() ? under->second : 0);
+}
+
+void Lab::set_route(const IpPrefix& prefix, uint32_t index) {
   Status status;
   if (prefix.address.is_ip4()) {
     Fib4::Key key;

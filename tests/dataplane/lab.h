@@ -19,6 +19,8 @@
 
 #include "dataplane/core/pipeline.h"
 #include "dataplane/core/segment.h"
+#include "dataplane/nodes/connection.h"
+#include "dataplane/tables/service_table.h"
 #include "tests/dataplane/packet_builder.h"
 
 namespace weir::dataplane::test {
@@ -38,9 +40,10 @@ struct Outcome {
   bool settled = false;  // the packet ended in tx or drop
 };
 
-class Lab {
+class Lab : private FrontendAddresses {
  public:
-  Lab();
+  // `connections`: room in the connection table. There are no services at first.
+  explicit Lab(uint32_t connections = 1024);
 
   // Puts `frame` before parse as if port `in` had received it, runs all stages, and
   // cuts what they send as for a port that takes no offload.
@@ -56,17 +59,31 @@ class Lab {
   void empty_icmp_bucket(uint16_t port);
   // The port's buckets begin full; kLabTscHz is their clock.
   void police(uint16_t port, const api::PortLimits& limits);
+  ServiceTable& services() { return services_; }
+  ConnectionTable& connections() { return connections_; }
+  // Frees what waits; there are no workers to wait for.
+  void reclaim() { rcu_.reclaim(); }
   Vector& vector() { return *vector_; }
   PipelineCounters& counters() { return counters_; }
 
  private:
   void add_port(uint16_t index, const PortInfo& info);
   void send(Packet& packet, Outcome& outcome);
+  void set_route(const IpPrefix& prefix, uint32_t index);
+  Status frontend_address_added(const IpAddress& address) override;
+  void frontend_address_removed(const IpAddress& address) override;
 
   Rcu rcu_{1};
   Fib4 fib4_{rcu_};
   Fib6 fib6_{rcu_};
-  Adjacencies adjacencies_{rcu_, 1024};
+  Adjacencies adjacencies_{rcu_, 16384};
+  BackendPool backends_{rcu_, 1U << 17};
+  ConnectionTable connections_;
+  ServiceTable services_{rcu_, backends_, *this};
+  std::map<IpPrefix, uint32_t> routes_;  // index of each in adjacencies_
+  std::unique_ptr<FragmentTable> fragments_ =
+      std::make_unique<FragmentTable>(FragmentTable::kSeconds * kLabTscHz);
+  std::array<FlowLookup, kVectorSize> flows_{};
   std::array<PortInfo, kLabPorts> infos_;
   std::array<std::unique_ptr<PortPolicers>, kLabPorts> policers_;
   std::array<PortCounterBlock, kLabPorts> port_counters_;

@@ -36,8 +36,11 @@ Ends random_ends(bool ip6) {
 }
 
 FlowKey flow(const Ends& ends, uint8_t protocol = 0) {
-  FlowKey flow{.protocol = protocol, .family = ends.source.find(':') == std::string::npos ? Family::ip4 : Family::ip6};
-  const auto copy = [](const std::string& text, Ip6Bytes& to) { to = parse_address(text).value().bytes; };
+  FlowKey flow{.protocol = protocol,
+               .family = ends.source.find(':') == std::string::npos ? Family::ip4 : Family::ip6};
+  const auto copy = [](const std::string& text, Ip6Bytes& to) {
+    to = parse_address(text).value().bytes;
+  };
   copy(ends.source, flow.source);
   copy(ends.destination, flow.destination);
   flow.source_port = __builtin_bswap16(ends.source_port);
@@ -55,9 +58,18 @@ uint32_t naive_crc32c(const Bytes& bytes) {
 }
 
 Bytes sctp(const Ends& ends, const Bytes& payload) {
-  Bytes out{static_cast<uint8_t>(ends.source_port >> 8),      static_cast<uint8_t>(ends.source_port),
-            static_cast<uint8_t>(ends.destination_port >> 8), static_cast<uint8_t>(ends.destination_port),
-            1, 2, 3, 4, 0, 0, 0, 0};
+  Bytes out{static_cast<uint8_t>(ends.source_port >> 8),
+            static_cast<uint8_t>(ends.source_port),
+            static_cast<uint8_t>(ends.destination_port >> 8),
+            static_cast<uint8_t>(ends.destination_port),
+            1,
+            2,
+            3,
+            4,
+            0,
+            0,
+            0,
+            0};
   out = out + payload;
   const uint32_t crc = naive_crc32c(out);
   std::memcpy(out.data() + 8, &crc, sizeof crc);
@@ -73,12 +85,16 @@ Bytes l4(uint8_t protocol, const Ends& ends, const Bytes& payload) {
 
 Bytes packet_of(bool ip6_wanted, uint8_t protocol, const Ends& ends, const Bytes& payload) {
   if (ip6_wanted) {
-    return ip6({.source = ends.source, .destination = ends.destination, .next_header = protocol}, payload);
+    return ip6({.source = ends.source, .destination = ends.destination, .next_header = protocol},
+               payload);
   }
-  return ip4({.source = ends.source, .destination = ends.destination, .protocol = protocol}, payload);
+  return ip4({.source = ends.source, .destination = ends.destination, .protocol = protocol},
+             payload);
 }
 
-Bytes frame_of(bool ip6_wanted, const Bytes& packet) { return eth(ip6_wanted ? kEtherIp6 : kEtherIp4, packet); }
+Bytes frame_of(bool ip6_wanted, const Bytes& packet) {
+  return eth(ip6_wanted ? kEtherIp6 : kEtherIp4, packet);
+}
 
 class Nat : public testing::Test {
  protected:
@@ -108,7 +124,8 @@ TEST_F(Nat, every_protocol_and_length_equals_a_packet_built_anew) {
         receive(frame_of(ip6, packet_of(ip6, protocol, before, l4(protocol, before, payload))));
         EXPECT_EQ(key_of(packet_), flow(before, protocol));
         translate(packet_, flow(after));
-        ASSERT_EQ(bytes_of(packet_), frame_of(ip6, packet_of(ip6, protocol, after, l4(protocol, after, payload))))
+        ASSERT_EQ(bytes_of(packet_),
+                  frame_of(ip6, packet_of(ip6, protocol, after, l4(protocol, after, payload))))
             << unsigned{protocol} << " payload " << payload.size();
       }
     }
@@ -124,7 +141,8 @@ TEST_F(Nat, udp_checksums_around_zero) {
     const Bytes payload{static_cast<uint8_t>(word >> 8), static_cast<uint8_t>(word)};
     receive(frame_of(false, packet_of(false, kProtoUdp, before, l4(kProtoUdp, before, payload))));
     translate(packet_, flow(after));
-    ASSERT_EQ(bytes_of(packet_), frame_of(false, packet_of(false, kProtoUdp, after, l4(kProtoUdp, after, payload))));
+    ASSERT_EQ(bytes_of(packet_),
+              frame_of(false, packet_of(false, kProtoUdp, after, l4(kProtoUdp, after, payload))));
   }
 }
 
@@ -132,8 +150,9 @@ TEST_F(Nat, a_udp_packet_without_checksum_stays_without) {
   const Ends before = random_ends(false);
   const Ends after = random_ends(false);
   const auto frame = [](const Ends& ends) {
-    return frame_of(false, ip4({.source = ends.source, .destination = ends.destination, .l4_checksum = false},
-                               l4(kProtoUdp, ends, filler(9))));
+    return frame_of(
+        false, ip4({.source = ends.source, .destination = ends.destination, .l4_checksum = false},
+                   l4(kProtoUdp, ends, filler(9))));
   };
   receive(frame(before));
   translate(packet_, flow(after));
@@ -153,10 +172,13 @@ TEST_F(Nat, a_partial_checksum_is_completed_right_afterwards) {
     const size_t start = 14U + (ip6 ? 40 : 20);
     const auto field = static_cast<uint16_t>(tcp_wanted ? 16 : 6);
     const auto length = static_cast<uint32_t>(frame.size() - start);
-    const uint64_t sum = ip6 ? pseudo_header(*reinterpret_cast<Ip6Header*>(frame.data() + 14), protocol, length)
-                             : pseudo_header(*reinterpret_cast<Ip4Header*>(frame.data() + 14), protocol, length);
+    const uint64_t sum =
+        ip6 ? pseudo_header(*reinterpret_cast<Ip6Header*>(frame.data() + 14), protocol, length)
+            : pseudo_header(*reinterpret_cast<Ip4Header*>(frame.data() + 14), protocol, length);
     store(frame.data() + start + field, fold(sum));
-    receive(frame, {.partial_checksum = true, .checksum_start = static_cast<uint16_t>(start), .checksum_offset = field});
+    receive(frame, {.partial_checksum = true,
+                    .checksum_start = static_cast<uint16_t>(start),
+                    .checksum_offset = field});
     translate(packet_, flow(after));
     PieceScratch scratch;
     Bytes sent;
@@ -174,7 +196,10 @@ TEST_F(Nat, later_fragments_change_their_addresses_alone) {
   const Ends before = random_ends(false);
   const Ends after = random_ends(false);
   const auto frame = [](const Ends& ends) {
-    return frame_of(false, ip4({.source = ends.source, .destination = ends.destination, .fragment = 20, .l4_checksum = false},
+    return frame_of(false, ip4({.source = ends.source,
+                                .destination = ends.destination,
+                                .fragment = 20,
+                                .l4_checksum = false},
                                filler(64)));
   };
   receive(frame(before));
@@ -185,7 +210,8 @@ TEST_F(Nat, later_fragments_change_their_addresses_alone) {
 
 TEST_F(Nat, an_sctp_fragment_must_keep_its_ports) {
   const Ends before = random_ends(false);
-  receive(frame_of(false, ip4({.protocol = kProtoSctp, .fragment = kIp4MoreFragments}, sctp(before, filler(12)))));
+  receive(frame_of(false, ip4({.protocol = kProtoSctp, .fragment = kIp4MoreFragments},
+                              sctp(before, filler(12)))));
   Ends other = before;
   EXPECT_TRUE(translatable(packet_, flow(other)));
   ++other.destination_port;
@@ -200,13 +226,15 @@ TEST(SctpChecksum, changes_alike_at_every_length) {
     const Bytes old_bytes = sctp(before, payload);
     const Bytes new_bytes = sctp(after, payload);
     EXPECT_EQ(load<uint32_t>(old_bytes.data() + 8) ^
-                  sctp_checksum_change(load<uint32_t>(old_bytes.data()), load<uint32_t>(new_bytes.data()), length),
+                  sctp_checksum_change(load<uint32_t>(old_bytes.data()),
+                                       load<uint32_t>(new_bytes.data()), length),
               load<uint32_t>(new_bytes.data() + 8));
   }
 }
 
 // An error of `router` about a packet with `inner` ends, of which it quotes `quoted` bytes.
-Bytes error_frame(bool ip6_wanted, uint8_t protocol, const Ends& outer, const Ends& inner, size_t quoted) {
+Bytes error_frame(bool ip6_wanted, uint8_t protocol, const Ends& outer, const Ends& inner,
+                  size_t quoted) {
   Bytes about = packet_of(ip6_wanted, protocol, inner, l4(protocol, inner, filler(40)));
   about.resize(std::min(quoted, about.size()));
   const uint8_t type = ip6_wanted ? 1 : 3;
@@ -230,11 +258,14 @@ TEST_F(Nat, errors_change_with_what_they_quote_however_little_that_is) {
         const Ends outer_after = random_ends(ip6);
         const Ends inner_after = random_ends(ip6);
         translate_error(packet_, *quote, flow(inner_after), flow(outer_after));
-        if (quoted == checksum_at + 1) {  // half a checksum cannot be kept right, the error's own can
-          ASSERT_EQ(finish(sum_frame(packet_, packet_.l4_offset, packet_.length) + pseudo_sum()), 0);
+        if (quoted ==
+            checksum_at + 1) {  // half a checksum cannot be kept right, the error's own can
+          ASSERT_EQ(finish(sum_frame(packet_, packet_.l4_offset, packet_.length) + pseudo_sum()),
+                    0);
           continue;
         }
-        ASSERT_EQ(bytes_of(packet_), error_frame(ip6, protocol, outer_after, inner_after, quoted)) << quoted;
+        ASSERT_EQ(bytes_of(packet_), error_frame(ip6, protocol, outer_after, inner_after, quoted))
+            << quoted;
       }
     }
   }
@@ -253,8 +284,10 @@ TEST_F(Nat, what_is_no_error_or_quotes_no_ports_is_left_alone) {
   EXPECT_FALSE(quotes(ip4(outer, icmp({.type = 8}, about))));
   EXPECT_FALSE(quotes(ip4(outer, icmp({.type = 5}, about))));
   EXPECT_FALSE(quotes(ip4({}, udp())));
-  EXPECT_FALSE(quotes(ip4({.protocol = kProtoIcmp4, .fragment = kIp4MoreFragments}, icmp({.type = 3}, about + Bytes(2)))));
-  EXPECT_FALSE(quotes(ip4(outer, icmp({.type = 3}, ip4({.fragment = 3, .l4_checksum = false}, filler(40))))));
+  EXPECT_FALSE(quotes(ip4({.protocol = kProtoIcmp4, .fragment = kIp4MoreFragments},
+                          icmp({.type = 3}, about + Bytes(2)))));
+  EXPECT_FALSE(quotes(
+      ip4(outer, icmp({.type = 3}, ip4({.fragment = 3, .l4_checksum = false}, filler(40))))));
   EXPECT_FALSE(quotes(ip4(outer, icmp({.type = 3}, ip4({.protocol = kProtoIcmp4}, icmp())))));
   EXPECT_FALSE(quotes(ip4(outer, icmp({.type = 3}, ip4({.version = 6}, udp())))));
   EXPECT_FALSE(quotes(ip4(outer, icmp({.type = 3}, ip4({.words = 4}, udp())))));

@@ -28,6 +28,7 @@ std::vector<Row> route_rows();     // route, local and rewrite
 std::vector<Row> mtu_rows();       // mtu and tx_segmentation
 std::vector<Row> icmp_rows();
 std::vector<Row> police_rows();
+std::vector<Row> service_rows();   // connection and service
 std::vector<Row> all_rows();
 
 inline const MacAddress kMacA = mac("02:00:00:00:00:0a");
