@@ -230,4 +230,14 @@ Status Client::service_settings(const ServiceSettings& settings) {
   return send_records(MessageType::service_settings, std::span<const ServiceSettings>(&settings, 1));
 }
 
+Result<std::vector<ConnectionState>> Client::connection_list(const ConnectionQuery& query) {
+  Message request(MessageType::connection_list);
+  request.add(query);
+  return list<ConnectionState>(std::move(request));
+}
+
+Result<ConnectionStats> Client::connection_stats() {
+  return one<ConnectionStats>(Message(MessageType::connection_stats));
+}
+
 }  // namespace weir::api

@@ -45,6 +45,8 @@ class Client {
   Result<std::vector<FrontendState>> frontend_list();
   Result<std::vector<BackendState>> group_list(uint64_t group = 0);
   Status service_settings(const ServiceSettings& settings);
+  Result<std::vector<ConnectionState>> connection_list(const ConnectionQuery& query);
+  Result<ConnectionStats> connection_stats();
 
  private:
   Client(Fd socket, std::chrono::milliseconds timeout)

@@ -98,7 +98,7 @@ struct DataplaneStatus {
   uint32_t ports = 0;
   uint32_t routes = 0;
   uint64_t tsc_hz = 0;
-  uint64_t table_bytes = 0;     // memory of route tables
+  uint64_t table_bytes = 0;     // memory of routes, backends and connections
   uint64_t pending_reclaim = 0; // objects that wait for a grace period
   uint8_t hugepages = 0;        // 1: memory comes from hugepages
   std::array<uint8_t, 7> reserved{};

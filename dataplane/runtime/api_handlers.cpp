@@ -4,42 +4,12 @@
 
 #include <algorithm>
 
+#include "dataplane/runtime/replies.h"
+#include "dataplane/runtime/service_handlers.h"
+
 namespace weir::dataplane {
 
 namespace {
-
-using api::Message;
-using api::MessageType;
-using Replies = std::vector<Message>;
-
-Replies failure(const Error& error, uint32_t failed = 0) {
-  Replies replies(1);
-  replies[0].set_error(error, failed);
-  return replies;
-}
-
-// As many messages as the records need.
-template <api::Record T>
-Replies records(const std::vector<T>& all) {
-  Replies replies(1);
-  for (const T& record : all) {
-    if (!replies.back().fits<T>()) replies.emplace_back();
-    replies.back().add(record);
-  }
-  return replies;
-}
-
-template <api::Record T>
-Replies record(const T& one) {
-  return records(std::vector<T>{one});
-}
-
-// The only record of a request, or the default when there is none.
-template <api::Record T>
-T argument(const Message& request) {
-  const std::vector<T> all = request.records<T>();
-  return all.empty() ? T{} : all.front();
-}
 
 Replies hello(const Dataplane& dataplane) {
   api::Hello self{.pid = static_cast<uint32_t>(getpid()), .instance = dataplane.instance()};
@@ -86,22 +56,12 @@ Replies port_delete(Dataplane& dataplane, const Message& request) {
   return Replies(1);
 }
 
-// Applies `change` to each route until one fails.
-template <class Change>
-Replies routes(const Message& request, Change change) {
-  const auto all = request.records<api::Route>();
-  for (uint32_t i = 0; i < all.size(); ++i) {
-    if (const Status status = change(all[i]); !status) return failure(status.error(), i);
-  }
-  return Replies(1);
-}
-
 Replies route_set(Dataplane& dataplane, const Message& request) {
-  return routes(request, [&](const api::Route& route) { return dataplane.routes().set(route); });
+  return each<api::Route>(request, [&](const api::Route& route) { return dataplane.routes().set(route); });
 }
 
 Replies route_delete(Dataplane& dataplane, const Message& request) {
-  return routes(request, [&](const api::Route& route) { return dataplane.routes().erase(route.prefix); });
+  return each<api::Route>(request, [&](const api::Route& route) { return dataplane.routes().erase(route.prefix); });
 }
 
 Replies route_list(const RouteTable& table) {
@@ -161,7 +121,17 @@ Replies answer(Dataplane& dataplane, Message& request) {
     case MessageType::drop_list: return drop_list(dataplane, request);
     case MessageType::trace_start: return trace_start(dataplane, request);
     case MessageType::trace_read: return records(dataplane.read_trace());
-    default: break;
+    case MessageType::group_set:
+    case MessageType::group_delete:
+    case MessageType::prefix_set:
+    case MessageType::prefix_delete:
+    case MessageType::frontend_set:
+    case MessageType::frontend_delete:
+    case MessageType::frontend_list:
+    case MessageType::group_list:
+    case MessageType::service_settings:
+    case MessageType::connection_list:
+    case MessageType::connection_stats: return answer_service(dataplane, request);
   }
   return failure({ErrorCode::unsupported, "this weir-dataplane does not know request " +
                                               std::to_string(static_cast<int>(request.header.type))});

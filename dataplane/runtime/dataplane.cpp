@@ -33,10 +33,17 @@ Dataplane::Dataplane(const DataplaneOptions& options, EventLoop& loop)
       fib6_(rcu_),
       adjacencies_(rcu_),
       routes_(fib4_, fib6_, adjacencies_),
-      ports_(rcu_, routes_,
-             [this](const api::PortConfig& config, api::Fd tap, Worker& worker) {
-               return make_port(config, std::move(tap), worker);
-             }) {}
+      backends_(rcu_),
+      connections_(rcu_, backends_,
+                   {.capacity = options.connections, .workers = static_cast<uint32_t>(options.cores.size())}),
+      frontends_(routes_, connections_),
+      services_(rcu_, backends_, frontends_),
+      ports_(
+          rcu_, routes_,
+          [this](const api::PortConfig& config, api::Fd tap, Worker& worker) {
+            return make_port(config, std::move(tap), worker);
+          },
+          [this](uint16_t index) { connections_.forget_port(index); }) {}
 
 Result<std::unique_ptr<Dataplane>> Dataplane::make(const DataplaneOptions& options, EventLoop& loop) {
   std::unique_ptr<Dataplane> dataplane(new Dataplane(options, loop));
@@ -44,7 +51,8 @@ Result<std::unique_ptr<Dataplane>> Dataplane::make(const DataplaneOptions& optio
   if (!memif) return memif.error();
   dataplane->memif_ = *std::move(memif);
   const SharedTables tables{dataplane->ports_.slots(), &dataplane->fib4_, &dataplane->fib6_,
-                            &dataplane->adjacencies_};
+                            &dataplane->adjacencies_,   &dataplane->connections_,
+                            &dataplane->services_,      &dataplane->backends_};
   for (uint32_t i = 0; i < options.cores.size(); ++i) {
     const WorkerPlace place{i, options.cores[i], node_of(options.cores[i]), options.hugepages};
     auto worker = Worker::make(place, tables, dataplane->rcu_);
@@ -54,7 +62,7 @@ Result<std::unique_ptr<Dataplane>> Dataplane::make(const DataplaneOptions& optio
   const std::vector<Worker*> workers = dataplane->workers();
   for (Worker* worker : workers) worker->meet(workers);
   dataplane->ports_.use(workers);
-  dataplane->housekeeping_ = loop.every(kHousekeeping, [raw = dataplane.get()] { raw->rcu_.reclaim(); });
+  dataplane->housekeeping_ = loop.every(kHousekeeping, [raw = dataplane.get()] { raw->housekeep(); });
   return dataplane;
 }
 
@@ -63,6 +71,32 @@ Dataplane::~Dataplane() {
   ports_.clear();
   // The workers are offline, so all that waits is due; tables go after it.
   while (rcu_.reclaim() > 0) continue;
+}
+
+void Dataplane::housekeep() {
+  connections_.reap(ticks_at(tsc(), tsc_hz()));
+  rcu_.reclaim();
+}
+
+// A node without services spends no memory on connections.
+Status RoutedFrontends::frontend_address_added(const IpAddress& address) {
+  connections_.prepare();
+  return routes_.service_added(address);
+}
+
+Status Dataplane::set_service_settings(const api::ServiceSettings& settings) {
+  if (Status status = services_.set_settings(settings); !status) return status;
+  connections_.set_quota(settings.connections_per_port);
+  return {};
+}
+
+std::vector<api::ConnectionState> Dataplane::list_connections(const api::ConnectionQuery& query) const {
+  std::vector<api::ConnectionState> all;
+  connections_.query(query, ticks_at(tsc(), tsc_hz()), [&](api::ConnectionState state, uint16_t owner) {
+    state.port_key = owner != kNoOwner ? ports_.key_of(owner) : 0;
+    all.push_back(state);
+  });
+  return all;
 }
 
 Result<std::unique_ptr<Port>> Dataplane::make_port(const api::PortConfig& config, api::Fd tap,
@@ -86,6 +120,7 @@ void Dataplane::stop_workers() noexcept {
 void Dataplane::replay_begin(uint64_t generation) noexcept {
   generation_ = generation;
   routes_.begin_generation(generation);
+  services_.begin_generation(generation);
 }
 
 Result<api::Replay> Dataplane::replay_end(uint64_t generation) {
@@ -95,6 +130,9 @@ Result<api::Replay> Dataplane::replay_end(uint64_t generation) {
   api::Replay result{.generation = generation};
   result.ports_swept = ports_.sweep(generation);
   result.routes_swept = static_cast<uint32_t>(routes_.sweep(generation));
+  const ServiceTable::Swept swept = services_.sweep(generation);
+  result.frontends_swept = static_cast<uint32_t>(swept.frontends);
+  result.lists_swept = static_cast<uint32_t>(swept.lists);
   replayed_ = generation;
   return result;
 }
@@ -110,7 +148,7 @@ api::DataplaneStatus Dataplane::status() const {
   status.ports = static_cast<uint32_t>(ports_.size());
   status.routes = static_cast<uint32_t>(routes_.size());
   status.tsc_hz = tsc_hz();
-  status.table_bytes = fib4_.memory_bytes() + fib6_.memory_bytes();
+  status.table_bytes = fib4_.memory_bytes() + fib6_.memory_bytes() + connections_.memory_bytes() + backends_.memory_bytes();
   status.pending_reclaim = rcu_.pending();
   status.hugepages = !workers_.empty() && workers_.front()->hugepages() ? 1 : 0;
   return status;

@@ -9,12 +9,28 @@
 #include "dataplane/ports/memif/port.h"
 #include "dataplane/runtime/event_loop.h"
 #include "dataplane/runtime/port_registry.h"
+#include "dataplane/tables/connection_table.h"
+#include "dataplane/tables/service_table.h"
 
 namespace weir::dataplane {
 
 struct DataplaneOptions {
   std::vector<uint32_t> cores;  // one worker each, at least one
   bool hugepages = false;       // ask for hugepages for the workers' memory
+  uint32_t connections = 1U << 20;  // that are translated at once
+};
+
+// Routes the addresses of frontends to services.
+class RoutedFrontends final : public FrontendAddresses {
+ public:
+  RoutedFrontends(RouteTable& routes, ConnectionTable& connections)
+      : routes_(routes), connections_(connections) {}
+  Status frontend_address_added(const IpAddress& address) override;
+  void frontend_address_removed(const IpAddress& address) override { routes_.service_removed(address); }
+
+ private:
+  RouteTable& routes_;
+  ConnectionTable& connections_;
 };
 
 class Dataplane {
@@ -29,6 +45,10 @@ class Dataplane {
 
   PortRegistry& ports() noexcept { return ports_; }
   RouteTable& routes() noexcept { return routes_; }
+  ServiceTable& services() noexcept { return services_; }
+  const ConnectionTable& connections() const noexcept { return connections_; }
+  Status set_service_settings(const api::ServiceSettings& settings);
+  std::vector<api::ConnectionState> list_connections(const api::ConnectionQuery& query) const;
   api::DataplaneStatus status() const;
   uint64_t instance() const noexcept { return instance_; }
 
@@ -43,6 +63,7 @@ class Dataplane {
  private:
   Dataplane(const DataplaneOptions& options, EventLoop& loop);
   Result<std::unique_ptr<Port>> make_port(const api::PortConfig& config, api::Fd tap, Worker& worker);
+  void housekeep();
 
   EventLoop& loop_;
   uint64_t instance_;
@@ -55,6 +76,10 @@ class Dataplane {
   Fib6 fib6_;
   Adjacencies adjacencies_;
   RouteTable routes_;
+  BackendPool backends_;
+  ConnectionTable connections_;
+  RoutedFrontends frontends_;
+  ServiceTable services_;
   std::unique_ptr<memif::MemifService> memif_;
   std::vector<std::unique_ptr<Worker>> workers_;  // outlive the ports, which detach from them
   PortRegistry ports_;

@@ -31,14 +31,21 @@ bool has_ip6(const api::PortConfig& config) {
 
 }  // namespace
 
-PortRegistry::PortRegistry(Rcu& rcu, RouteTable& routes, PortFactory factory)
+PortRegistry::PortRegistry(Rcu& rcu, RouteTable& routes, PortFactory factory,
+                           std::function<void(uint16_t)> gone)
     : rcu_(rcu),
       routes_(routes),
       factory_(std::move(factory)),
+      gone_(std::move(gone)),
       slots_(new PortSlot[kMaxPorts]),
       free_(std::make_shared<std::vector<uint16_t>>()) {}
 
 PortRegistry::~PortRegistry() { clear(); }
+
+uint64_t PortRegistry::key_of(uint16_t index) const noexcept {
+  const PortInfo* info = slots_[index].info.load(std::memory_order_relaxed);  // written by this thread
+  return info != nullptr ? info->key : 0;
+}
 
 void PortRegistry::clear() {
   while (!ports_.empty()) remove(ports_.begin()->first);
@@ -213,7 +220,10 @@ void PortRegistry::withdraw(std::unique_ptr<Entry> entry) {
   entry->worker->wake();
   entry->io->close();
   const std::shared_ptr<Entry> last = std::move(entry);
-  rcu_.retire([last, free = free_] { free->push_back(last->index); });
+  rcu_.retire([last, free = free_, gone = gone_] {
+    gone(last->index);
+    free->push_back(last->index);
+  });
 }
 
 void PortRegistry::remove(uint64_t key) {

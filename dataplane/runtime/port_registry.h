@@ -26,7 +26,9 @@ using PortFactory =
 
 class PortRegistry {
  public:
-  PortRegistry(Rcu& rcu, RouteTable& routes, PortFactory factory);
+  // `gone`: called with a port's number before another port may get it.
+  PortRegistry(Rcu& rcu, RouteTable& routes, PortFactory factory,
+               std::function<void(uint16_t)> gone = [](uint16_t) {});
   ~PortRegistry();
   PortRegistry(const PortRegistry&) = delete;
   PortRegistry& operator=(const PortRegistry&) = delete;
@@ -34,6 +36,7 @@ class PortRegistry {
   // Once, before the first port.
   void use(std::span<Worker* const> workers) { workers_.assign(workers.begin(), workers.end()); }
   PortSlot* slots() noexcept { return slots_.get(); }
+  uint64_t key_of(uint16_t index) const noexcept;  // 0: no port has the number
 
   // Creates or changes a port; what cannot change in place (kind, socket, memif
   // parameters, a new tap) is replaced. On error a port stays as it was, except that a
@@ -86,6 +89,7 @@ class PortRegistry {
   Rcu& rcu_;
   RouteTable& routes_;
   PortFactory factory_;
+  std::function<void(uint16_t)> gone_;
   std::vector<Worker*> workers_;
   std::unique_ptr<PortSlot[]> slots_;
   // One block of counters a number and worker; made with the number's first port, kept

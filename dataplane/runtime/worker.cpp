@@ -9,6 +9,7 @@
 #include <new>
 
 #include "dataplane/core/tsc.h"
+#include "dataplane/nodes/connection.h"
 
 namespace weir::dataplane {
 
@@ -41,7 +42,8 @@ class Carver {
 
 constexpr size_t memory_size() {
   return sizeof(Vector) + kVectorSize * (kBufferStride + kScratchSize) +
-         (kRxSegments + kVectorSize) * sizeof(Segment) + sizeof(PieceScratch) + kMaxPorts * (sizeof(TokenBucket) + 2 * sizeof(uint16_t) + sizeof(uint8_t)) + 4096;
+         (kRxSegments + kVectorSize) * sizeof(Segment) + sizeof(PieceScratch) + kMaxPorts * (sizeof(TokenBucket) + 2 * sizeof(uint16_t) + sizeof(uint8_t)) +
+         kVectorSize * sizeof(FlowLookup) + sizeof(FragmentTable) + 4096;
 }
 
 }  // namespace
@@ -64,6 +66,11 @@ Worker::Worker(const WorkerPlace& place, const SharedTables& tables, Rcu& rcu)
   context_.fib4 = tables.fib4;
   context_.fib6 = tables.fib6;
   context_.adjacencies = tables.adjacencies;
+  context_.connections = tables.connections;
+  context_.services = tables.services;
+  context_.backends = tables.backends;
+  context_.flows = carver.take<FlowLookup>(kVectorSize);
+  context_.fragments = new (carver.take<FragmentTable>(1)) FragmentTable(FragmentTable::kSeconds * tsc_hz());
   context_.packets = vector_->packets.data();
   context_.scratch = carver.take<std::byte>(kVectorSize * kScratchSize);
   context_.segments = carver.take<Segment>(kVectorSize);
@@ -230,6 +237,7 @@ void Worker::process() noexcept {
   Vector& vector = *vector_;
   if (vector.count == 0) return;
   context_.now = tsc();
+  context_.ticks = ticks_at(context_.now, tsc_hz());
   const bool traced = recorder_.active();
   vector.start(vector.count);
   if (traced) {

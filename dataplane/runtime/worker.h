@@ -32,6 +32,9 @@ struct SharedTables {
   const Fib4* fib4 = nullptr;
   const Fib6* fib6 = nullptr;
   const Adjacencies* adjacencies = nullptr;
+  ConnectionTable* connections = nullptr;
+  const ServiceTable* services = nullptr;
+  const BackendPool* backends = nullptr;
 };
 
 struct WorkerPlace {

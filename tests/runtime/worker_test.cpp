@@ -10,7 +10,8 @@
 #include <thread>
 
 #include "dataplane/core/checksum.h"
-#include "dataplane/runtime/port_registry.h"
+#include "dataplane/core/tsc.h"
+#include "dataplane/runtime/dataplane.h"
 #include "tests/runtime/fake_port.h"
 
 namespace weir::dataplane {
@@ -55,7 +56,8 @@ uint32_t number_of(const Frame& frame) {
 class WorkerTest : public ::testing::Test {
  protected:
   void start(uint32_t count) {
-    const SharedTables tables{registry_.slots(), &fib4_, &fib6_, &adjacencies_};
+    const SharedTables tables{registry_.slots(), &fib4_,     &fib6_,    &adjacencies_,
+                              &connections_,     &services_, &backends_};
     for (uint32_t i = 0; i < count; ++i) {
       workers_.push_back(*Worker::make({.index = i}, tables, rcu_));
       raw_.push_back(workers_.back().get());
@@ -95,6 +97,7 @@ class WorkerTest : public ::testing::Test {
     const Clock::time_point end = Clock::now() + kDeadline;
     while (!condition()) {
       if (Clock::now() > end) return false;
+      connections_.reap(ticks_at(tsc(), tsc_hz()));
       rcu_.reclaim();
       std::this_thread::yield();
     }
@@ -112,6 +115,10 @@ class WorkerTest : public ::testing::Test {
   Fib6 fib6_{rcu_};
   Adjacencies adjacencies_{rcu_};
   RouteTable routes_{fib4_, fib6_, adjacencies_};
+  BackendPool backends_{rcu_, 64};
+  ConnectionTable connections_{rcu_, backends_, {.capacity = 8192, .workers = 4}};
+  RoutedFrontends frontends_{routes_, connections_};
+  ServiceTable services_{rcu_, backends_, frontends_};
   std::map<uint64_t, FakePort*> fakes_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<Worker*> raw_;
@@ -197,6 +204,74 @@ TEST_F(WorkerTest, EveryFrameCrossesWorkersWithoutLossOrReordering) {
     return received == kFrames;
   }));
   EXPECT_EQ(state(0).handoffs + state(1).handoffs, kFrames);
+}
+
+// What its receiver answers: the same from there to here.
+Frame answer_to(Frame frame, uint64_t from) {
+  auto* ethernet = reinterpret_cast<EthernetHeader*>(frame.data());
+  ethernet->destination = kGatewayMac;
+  ethernet->source = pod_mac(from);
+  auto* ip = reinterpret_cast<Ip4Header*>(ethernet + 1);
+  std::swap(ip->source, ip->destination);
+  auto* udp = reinterpret_cast<UdpHeader*>(ip + 1);
+  std::swap(udp->source, udp->destination);
+  return frame;
+}
+
+void set_ports(Frame& frame, uint16_t source, uint16_t destination) {
+  auto* udp = reinterpret_cast<UdpHeader*>(frame.data() + sizeof(EthernetHeader) + sizeof(Ip4Header));
+  udp->source.set(source);
+  udp->destination.set(destination);
+}
+
+// Each connection is made by the client's worker and found by the backend's.
+TEST_F(WorkerTest, EveryReplyOfAServiceCrossesWorkers) {
+  start(2);
+  FakePort& client = add(1);
+  FakePort& backend = add(2);
+  ASSERT_NE(registry_.list()[0].worker, registry_.list()[1].worker);
+  const IpAddress vip = *parse_address("10.96.0.1");
+  ASSERT_TRUE(services_.set_backend({.group = 1,
+                                     .address = pod_address(2),
+                                     .port = 8080,
+                                     .flags = api::kListFirst | api::kListLast}));
+  ASSERT_TRUE(services_.set_frontend({.key = {.address = vip, .port = 80, .protocol = kProtoUdp},
+                                      .kind = api::FrontendKind::cluster_ip,
+                                      .group_inside = 1,
+                                      .group_outside = 1}));
+  connections_.set_quota(8000);
+  constexpr uint16_t kFlows = 3000;
+  std::set<uint32_t> answered;
+  const auto pass_on = [&] {
+    for (Frame& frame : backend.take()) {
+      const auto* ip = reinterpret_cast<const Ip4Header*>(frame.data() + sizeof(EthernetHeader));
+      EXPECT_EQ(ip->destination.wire(), pod_address(2).ip4_wire());
+      give(backend, answer_to(std::move(frame), 2));
+    }
+    for (const Frame& frame : client.take()) {
+      const auto* ip = reinterpret_cast<const Ip4Header*>(frame.data() + sizeof(EthernetHeader));
+      const auto* udp = reinterpret_cast<const UdpHeader*>(ip + 1);
+      EXPECT_EQ(ip->source.wire(), vip.ip4_wire());
+      EXPECT_EQ(udp->source.host(), 80);
+      EXPECT_EQ(udp->destination.host(), 1000 + number_of(frame));
+      EXPECT_EQ(header_checksum(*ip), 0);
+      answered.insert(number_of(frame));
+    }
+  };
+  for (uint32_t number = 0; number < kFlows; ++number) {
+    Frame request = datagram(1, vip, number);
+    set_ports(request, static_cast<uint16_t>(1000 + number), 80);
+    give(client, std::move(request));
+    ASSERT_TRUE(eventually([&] {
+      pass_on();
+      return number + 1 - answered.size() < 256;
+    }));
+  }
+  ASSERT_TRUE(eventually([&] {
+    pass_on();
+    return answered.size() == kFlows;
+  })) << answered.size() << " answered";
+  EXPECT_EQ(connections_.stats().created, kFlows);
 }
 
 TEST_F(WorkerTest, TableChangesLoseNoPacket) {
