@@ -21,7 +21,8 @@ constexpr std::array<std::string_view, 6> kCommands{"ADD", "DEL",    "CHECK",
 
 // Keys that weir uses or that every Kubernetes runtime sends.
 constexpr std::string_view kKnownArguments[] = {
-    "IP", "MAC", "K8S_POD_NAMESPACE", "K8S_POD_NAME", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID"};
+    "IP", "MAC", "K8S_POD_NAMESPACE", "K8S_POD_NAME", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID",
+    "WEIR_LABELS"};
 
 Error environment_error(std::string msg, std::string details = {}) {
   return {Code::invalid_environment, std::move(msg), std::move(details)};

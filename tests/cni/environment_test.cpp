@@ -115,7 +115,7 @@ TEST_F(EnvironmentTest, ChecksArguments) {
     variables()["CNI_ARGS"] = args;
     EXPECT_EQ(code(), 4) << args;
   }
-  for (const char* args : {"", "IP=1.2.3.4", "FOO=bar;IgnoreUnknown=true", "IgnoreUnknown=1",
+  for (const char* args : {"", "IP=1.2.3.4", "WEIR_LABELS=app:web", "FOO=bar;IgnoreUnknown=true", "IgnoreUnknown=1",
                            "IP=", "K8S_POD_NAMESPACE=a;K8S_POD_NAME=b", "IP=1.2.3.4;"}) {
     variables()["CNI_ARGS"] = args;
     EXPECT_EQ(code(), 0) << args;
