@@ -48,10 +48,25 @@ struct NetworkConfig {
   gid_t socket_gid = 0;  // of socket_group
 };
 
+// How the cluster's objects name this node.
+struct NodeConfig {
+  std::string name;  // never empty after load(): the host's name by default
+  std::string zone;  // topology.kubernetes.io/zone; empty = not known
+};
+
+struct ServicesConfig {
+  std::string directory;     // of files with Services and EndpointSlices; empty = none
+  std::string registration;  // "IP:PORT" of the HTTP interface for pods; empty = not served
+  // Pod networks of all nodes: clients from there count as inside, as this node's pods do.
+  std::vector<IpPrefix> cluster_cidrs;
+};
+
 struct Config {
   DataplaneConfig dataplane;
   ControlConfig control;
   NetworkConfig network;
+  NodeConfig node;
+  ServicesConfig services;
 };
 
 struct LoadOptions {

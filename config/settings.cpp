@@ -2,7 +2,9 @@
 
 #include <arpa/inet.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -335,6 +337,66 @@ Status parse_socket_group(const Json& value, const std::string& path, Config& co
   return {};
 }
 
+// Wider than RFC 1123 has node names: zones are label values.
+Status parse_node_text(const Json& value, const std::string& path, const std::string& wanted,
+                       std::string& out) {
+  std::string text;
+  if (value == "") return {};
+  if (Status s = read_string(value, path, wanted, text); !s) return s;
+  if (!is_name(text)) return wrong(path, value, wanted);
+  out = text;
+  return {};
+}
+
+Status parse_node_name(const Json& value, const std::string& path, Config& config) {
+  return parse_node_text(value, path,
+                         "this node's name in the cluster, or \"\" for the host's name",
+                         config.node.name);
+}
+
+Status parse_node_zone(const Json& value, const std::string& path, Config& config) {
+  return parse_node_text(value, path, "a zone such as \"zone-a\", or \"\" for none",
+                         config.node.zone);
+}
+
+Status parse_directory(const Json& value, const std::string& path, Config& config) {
+  const std::string wanted = "an absolute path, or \"\" for none";
+  std::string text;
+  if (Status s = read_string(value, path, wanted, text); !s) return s;
+  if (!text.empty() && text[0] != '/') return wrong(path, value, wanted);
+  config.services.directory = text;
+  return {};
+}
+
+Status parse_registration(const Json& value, const std::string& path, Config& config) {
+  const std::string wanted =
+      R"("ADDRESS:PORT" such as "10.244.0.2:9471" or "[fd00::2]:9471", or "" for none)";
+  std::string text;
+  if (Status s = read_string(value, path, wanted, text); !s) return s;
+  if (!text.empty() && !is_endpoint(text)) return wrong(path, value, wanted);
+  config.services.registration = text;
+  return {};
+}
+
+Status parse_cluster_cidrs(const Json& value, const std::string& path, Config& config) {
+  const std::string wanted = "a list of ranges, for example [\"10.244.0.0/16\"]";
+  if (!value.is_array()) return wrong(path, value, wanted);
+  std::vector<IpPrefix> cidrs;
+  for (size_t i = 0; i < value.size(); ++i) {
+    std::string text;
+    if (Status s =
+            read_string(value[i], element(path, i), "a range such as \"10.244.0.0/16\"", text);
+        !s) {
+      return s;
+    }
+    const auto prefix = parse_prefix(text);
+    if (!prefix) return wrong(element(path, i), value[i], "a range such as \"10.244.0.0/16\"");
+    cidrs.push_back(*prefix);
+  }
+  config.services.cluster_cidrs = cidrs;
+  return {};
+}
+
 // Sorted by section: section_names() relies on it.
 constexpr std::array kSettings{
     Setting{"dataplane", "workers", parse_workers},
@@ -352,6 +414,11 @@ constexpr std::array kSettings{
     Setting{"network", "socket_mode", parse_socket_mode},
     Setting{"network", "socket_owner", parse_socket_owner},
     Setting{"network", "socket_group", parse_socket_group},
+    Setting{"node", "name", parse_node_name},
+    Setting{"node", "zone", parse_node_zone},
+    Setting{"services", "directory", parse_directory},
+    Setting{"services", "registration", parse_registration},
+    Setting{"services", "cluster_cidrs", parse_cluster_cidrs},
 };
 
 std::string core_list(const std::vector<uint32_t>& cores) {
@@ -364,6 +431,12 @@ std::string core_list(const std::vector<uint32_t>& cores) {
     i = end;
   }
   return text;
+}
+
+std::string host_name() {
+  std::array<char, HOST_NAME_MAX + 1> text{};
+  if (gethostname(text.data(), text.size() - 1) != 0 || text[0] == '\0') return "localhost";
+  return text.data();
 }
 
 Status check_cores(const Config& config) {
@@ -389,6 +462,7 @@ Status check_whole(Config& config, const LoadOptions& options) {
   } else if (options.check_cores) {
     if (Status status = check_cores(config); !status) return status;
   }
+  if (config.node.name.empty()) config.node.name = host_name();
   auto& cidrs = config.network.pod_cidrs;
   if (cidrs.empty()) cidrs = {*parse_prefix("10.244.0.0/24"), *parse_prefix("fd00:10:244::/64")};
   const bool ip6 = std::any_of(cidrs.begin(), cidrs.end(),

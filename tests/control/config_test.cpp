@@ -46,7 +46,8 @@ const Bad kBad[] = {
     {"UnknownSection", R"({"netwrok": {}})",
      "netwrok is not a known key; did you mean \"network\"?"},
     {"UnknownSectionFar", R"({"zzzzzzzzz": {}})", "use one of: dataplane, control, network"},
-    {"ControlCharacterInAKey", R"({"netw\u001b[31m\nork": {}})", "netw?[31m?ork is not a known key"},
+    {"ControlCharacterInAKey", R"({"netw\u001b[31m\nork": {}})",
+     "netw?[31m?ork is not a known key"},
     {"ControlCharacterOutsideStrings", "{\"network\": \x7f}", "last read: '\"network\": ?'"},
     {"NumberBeyondDouble", R"({"network": {"mtu": 1e999}})",
      "too large, correct it (number overflow parsing '1e999')"},
@@ -113,6 +114,12 @@ const Bad kBad[] = {
      "network.socket_owner names the user \"no-such-user\", who does not exist"},
     {"SocketGroup", R"({"network": {"socket_group": "no-such-group"}})",
      "does not exist; create it"},
+    {"NodeName", R"({"node": {"name": "a b"}})", "node.name must be this node's name"},
+    {"NodeZone", R"({"node": {"zone": 1}})", "node.zone must be a zone"},
+    {"DirectoryRelative", R"({"services": {"directory": "a"}})", "an absolute path"},
+    {"RegistrationPort", R"({"services": {"registration": "10.0.0.1"}})", "ADDRESS:PORT"},
+    {"ClusterCidr", R"({"services": {"cluster_cidrs": ["10.0.0.1/8"]}})",
+     "services.cluster_cidrs[0] must be a range"},
 };
 INSTANTIATE_TEST_SUITE_P(Table, BadConfig, testing::ValuesIn(kBad),
                          [](const auto& instance) { return std::string(instance.param.name); });
@@ -134,7 +141,9 @@ TEST(Config, EveryKeyIsRead) {
                   "eal_args": ["--a", "b"]},
     "control": {"log_level": "trace", "metrics": "[::1]:1"},
     "network": {"name": "n.1", "pod_cidrs": ["10.0.0.0/29", "10.0.0.8/29"], "mtu": 68, "max_pods": 7,
-                "host_interface": "w", "socket_mode": "600", "socket_owner": "65534", "socket_group": "0"}})",
+                "host_interface": "w", "socket_mode": "600", "socket_owner": "65534", "socket_group": "0"},
+    "node": {"name": "n1", "zone": "z1"},
+    "services": {"directory": "/d", "registration": "[::1]:2", "cluster_cidrs": ["10.0.0.0/8"]}})",
                             "x", {.check_cores = false});
   ASSERT_TRUE(config) << config.error().text;
   EXPECT_EQ(config->dataplane.workers, (std::vector<uint32_t>{1023, 7}));
@@ -152,6 +161,20 @@ TEST(Config, EveryKeyIsRead) {
   EXPECT_EQ(config->network.socket_mode, 0600U);
   EXPECT_EQ(config->network.socket_uid, 65534U);
   EXPECT_EQ(config->network.socket_gid, 0U);
+  EXPECT_EQ(config->node.name, "n1");
+  EXPECT_EQ(config->node.zone, "z1");
+  EXPECT_EQ(config->services.directory, "/d");
+  EXPECT_EQ(config->services.registration, "[::1]:2");
+  ASSERT_EQ(config->services.cluster_cidrs.size(), 1U);
+  EXPECT_EQ(to_string(config->services.cluster_cidrs[0]), "10.0.0.0/8");
+}
+
+TEST(Config, TheNodeIsCalledAsTheHost) {
+  std::array<char, 256> host{};
+  ASSERT_EQ(gethostname(host.data(), host.size()), 0);
+  const auto config = parse(R"({"node": {"name": "", "zone": ""}})", "x");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->node.name, host.data());
 }
 
 TEST(Config, MetricsMayBeOff) {
