@@ -53,7 +53,7 @@ void print_error(std::ostream& err, bool json, std::string_view code, std::strin
 }  // namespace
 
 Program::Program(std::chrono::milliseconds timeout)
-    : app_("Looks into a weir node and changes its routes.", "weirctl"),
+    : app_("Looks into a weir node and changes its routes and services.", "weirctl"),
       run_dir_(config::run_dir()),
       timeout_(timeout) {
   app_.require_subcommand(1);
@@ -125,6 +125,7 @@ void add_all_commands(Program& program) {
   add_pod_commands(program);
   add_trace_command(program);
   add_status_commands(program);
+  add_service_commands(program);
   add_cni_commands(program);
   add_plan_command(program);
   add_completion_command(program);

@@ -56,6 +56,7 @@ void add_stats_command(Program& program);
 void add_pod_commands(Program& program);
 void add_trace_command(Program& program);
 void add_status_commands(Program& program);
+void add_service_commands(Program& program);
 void add_cni_commands(Program& program);
 void add_plan_command(Program& program);
 void add_completion_command(Program& program);
