@@ -13,7 +13,7 @@ constexpr int64_t kApplicationId = 0x77656972;  // "weir"
 //
 // attachments.id is the dataplane's port key: AUTOINCREMENT, so it is never used again.
 // leases.attachment is NULL while a released address rests.
-constexpr std::array<const char*, 2> kMigrations{R"sql(
+constexpr std::array<const char*, 3> kMigrations{R"sql(
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY NOT NULL,
   value TEXT NOT NULL
@@ -69,6 +69,17 @@ CREATE TABLE routes (
 )sql",
                                                  R"sql(
 ALTER TABLE attachments ADD COLUMN environment TEXT NOT NULL DEFAULT '';
+)sql",
+                                                 R"sql(
+CREATE TABLE objects (
+  kind     TEXT NOT NULL,
+  space    TEXT NOT NULL,
+  name     TEXT NOT NULL,
+  service  TEXT NOT NULL,
+  document TEXT NOT NULL,
+  PRIMARY KEY (kind, space, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX objects_of_service ON objects (space, service);
 )sql"};
 
 Result<int64_t> pragma(Database& database, const char* sql) {

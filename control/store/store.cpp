@@ -229,6 +229,7 @@ Status Store::read_all() {
   if (auto all = leases(); !all) return all.error();
   if (auto all = cursors(); !all) return all.error();
   if (auto all = routes(); !all) return all.error();
+  if (auto all = objects(); !all) return all.error();
   return {};
 }
 

@@ -85,6 +85,15 @@ struct StoredRoute {
   UnixMillis created = 0;
 };
 
+// A Service or an EndpointSlice given by the operator, or a pod's registration.
+struct StoredObject {
+  std::string kind;
+  std::string space;  // Kubernetes' namespace
+  std::string name;
+  std::string service;   // that it is or belongs to
+  std::string document;  // JSON
+};
+
 class Store {
  public:
   // Opens `directory`/weir.db; makes both when they are not there. A damaged file is
@@ -150,6 +159,13 @@ class Store {
   Status set_route(const StoredRoute& route);
   Status delete_route(const IpPrefix& prefix);  // unknown is success
   Result<std::vector<StoredRoute>> routes();
+
+  // Replaces the one of the same kind, namespace and name.
+  Status put_object(const StoredObject& object);
+  Status delete_object(const std::string& kind, const std::string& space, const std::string& name);
+  // The Service and its EndpointSlices, registrations left alone. Returns how many there were.
+  Result<size_t> delete_service(const std::string& space, const std::string& service);
+  Result<std::vector<StoredObject>> objects();
 
   // /proc/sys/kernel/random/boot_id as of the last run; empty at first.
   Result<std::string> boot_id();

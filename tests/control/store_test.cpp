@@ -363,7 +363,8 @@ TEST_F(StoreTest, AStoreOfANewerWeirIsLeftAlone) {
 TEST_F(StoreTest, AStoreOfAnOlderWeirIsBroughtUpToDate) {
   open();
   ASSERT_TRUE(store_->add_attachment(full_attachment()));
-  tamper("ALTER TABLE attachments DROP COLUMN environment; PRAGMA user_version = 1");
+  tamper(
+      "DROP TABLE objects; ALTER TABLE attachments DROP COLUMN environment; PRAGMA user_version = 1");
   open();
   EXPECT_FALSE(store_->recovered());
   const auto rows = store_->attachments();
