@@ -13,6 +13,8 @@
 #include "control/loop/key_lock.h"
 #include "control/netns/host_link.h"
 #include "control/netns/namespace.h"
+#include "control/services/catalog.h"
+#include "control/services/service_sync.h"
 #include "control/store/store.h"
 
 namespace weir::control {
@@ -43,6 +45,8 @@ struct Controller {
   BlockingPool& delegates;  // for other people's programs: one that hangs delays its kind only
   KeyLocks& locks;
   DataplaneSession& dataplane;
+  ServiceCatalog& services;
+  ServiceSync& service_sync;
   HostPort host;
   // Ports that an ADD in flight has set already: a replay must name them too.
   std::set<uint64_t> live;

@@ -15,6 +15,7 @@
 #include "control/reconcile/startup.h"
 #include "control/server/dispatcher.h"
 #include "control/server/listen.h"
+#include "control/services/sources.h"
 
 namespace weir::control {
 
@@ -22,6 +23,7 @@ namespace {
 
 constexpr size_t kBlockingThreads = 8;  // network namespaces, IPAM plugins worked on at once
 constexpr std::chrono::seconds kHousekeeping(10);
+constexpr std::chrono::milliseconds kExpiryInterval(200);  // how late a registration may end
 constexpr std::chrono::milliseconds kStopPoll(10);
 constexpr std::chrono::seconds kStopPatience(15);  // more than any request can take
 
@@ -83,8 +85,20 @@ Status Daemon::prepare() {
       loop_, SessionOptions{.socket = paths_.dataplane_socket()},
       SessionEvents{.plan = [this] { return desired_state(*controller_); },
                     .replayed = [this](const ReplayReport& report) { on_replayed(report); }});
-  controller_.reset(new Controller{
-      config_, paths_, *store_, *ipam_, pool_, delegates_, locks_, *dataplane_, {}, {}});
+  service_sync_ = std::make_unique<ServiceSync>(loop_, *dataplane_, services_);
+  controller_.reset(new Controller{config_,
+                                   paths_,
+                                   *store_,
+                                   *ipam_,
+                                   pool_,
+                                   delegates_,
+                                   locks_,
+                                   *dataplane_,
+                                   services_,
+                                   *service_sync_,
+                                   {},
+                                   {}});
+  prepare_services();
   server_ = std::make_unique<FrameServer>(loop_, *std::move(listener), [this](std::string body) {
     return dispatch(*controller_, std::move(body));
   });
@@ -92,17 +106,70 @@ Status Daemon::prepare() {
       Metrics::start(config_.control.metrics, loop_, *controller_);
   if (!metrics) return metrics.error();
   metrics_ = *std::move(metrics);
-  return ensure_host_port(*controller_);
+  if (const Status made = ensure_host_port(*controller_); !made) return made;
+  return serve_registration();
+}
+
+void Daemon::prepare_services() {
+  host_services_ = std::make_unique<HostServices>(*controller_);
+  health_checks_ = std::make_unique<HealthChecks>(loop_, services_);
+  service_sync_->on_sent([this] { services_sent(); });
+  registry_ = std::make_unique<Registry>(*store_, services_, [this] { service_sync_->changed(); });
+}
+
+// Its address may be the host port's, which is there by now.
+Status Daemon::serve_registration() {
+  const std::string& endpoint = config_.services.registration;
+  if (endpoint.empty()) return {};
+  const auto answer = [this](const HttpRequest& request) {
+    return registry_->answer(request, Registry::Clock::now());
+  };
+  auto server = HttpServer::listen(loop_, endpoint, answer);
+  if (!server) {
+    return {server.error().code, "services.registration: " + server.error().text};
+  }
+  registration_ = *std::move(server);
+  return {};
+}
+
+// Everything is known before the dataplane hears of anything.
+void Daemon::start_services() {
+  load_services(*controller_);
+  registry_->load(Registry::Clock::now());
+  dataplane_->start();
+  service_sync_->start();
+  asio::co_spawn(loop_, expire_registrations(), asio::detached);
+}
+
+void Daemon::services_sent() {
+  if (stopping_) return;
+  host_services_->update();
+  health_checks_->update();
+}
+
+Task<> Daemon::expire_registrations() {
+  expiry_ = std::make_unique<asio::steady_timer>(loop_);
+  while (!stopping_) {
+    const auto now = Registry::Clock::now();
+    registry_->expire(now);
+    expiry_->expires_at(now + kExpiryInterval);
+    boost::system::error_code cancelled;
+    co_await expiry_->async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+  }
 }
 
 void Daemon::on_replayed(const ReplayReport& report) {
   spdlog::info("dataplane: replay {} set {} ports and {} routes, swept {} and {}",
                report.generation, report.ports, report.routes, report.ports_swept,
                report.routes_swept);
+  spdlog::info("dataplane: replay {} set {} frontends and {} groups", report.generation,
+               report.services.frontends, report.services.groups);
   for (const ReplayReport::Failure& failure : report.failed_ports) {
     spdlog::warn("dataplane: port {}: {}", failure.port_key, failure.error.text);
   }
   for (const Error& error : report.failed_routes) spdlog::warn("dataplane: route {}", error.text);
+  service_sync_->replayed(report.services.failed);
+  services_sent();  // the plan may have held changes that no flush sent
   if (!report.failed_ports.empty()) {
     asio::co_spawn(loop_, retry_ports(*controller_, report.failed_ports), asio::detached);
   }
@@ -114,7 +181,7 @@ Task<> Daemon::start() {
   const Status recovered = store_->finish_recovery();
   if (!recovered) spdlog::error("{}", recovered.error().text);
   if (stopping_) co_return;
-  dataplane_->start();
+  start_services();
   server_->start();
   asio::co_spawn(loop_, housekeeping(), asio::detached);
   spdlog::info("weir-control {} serves {}", WEIR_VERSION, paths_.cni_socket());
@@ -127,6 +194,7 @@ Task<> Daemon::housekeeping() {
     boost::system::error_code cancelled;
     co_await housekeeping_->async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
     if (stopping_) break;
+    refresh_node();
     co_await drain_spool(*controller_);
     co_await finish_teardowns(*controller_);
     if (ipam_->pending_removals() == 0) continue;
@@ -146,10 +214,29 @@ void Daemon::wait_for_signal() {
       stop_now();
       return;
     }
-    spdlog::warn(
-        "SIGHUP is ignored: restart weir-control to read its configuration; pods keep running");
+    reload();
     wait_for_signal();
   });
+}
+
+void Daemon::reload() {
+  if (config_.services.directory.empty()) {
+    spdlog::warn("SIGHUP reads services.directory again, which is not set");
+    return;
+  }
+  const auto files = reload_directory(*controller_);
+  if (files) {
+    spdlog::info("services: read {} files of {}", *files, config_.services.directory);
+  } else {
+    spdlog::error("services: the directory is not read, what it held before stays: {}: {}",
+                  files.error().msg, files.error().details);
+  }
+}
+
+void Daemon::refresh_node() {
+  services_.set_node(read_node_facts(*controller_));
+  service_sync_->changed();
+  host_services_->update();
 }
 
 void Daemon::stop() {
@@ -165,6 +252,10 @@ void Daemon::stop_now() {
 Task<> Daemon::finish() {
   server_->stop();
   if (housekeeping_) housekeeping_->cancel();
+  service_sync_->stop();
+  registration_.reset();
+  health_checks_.reset();
+  if (expiry_) expiry_->cancel();
   const auto end = std::chrono::steady_clock::now() + kStopPatience;
   asio::steady_timer timer(loop_);
   // What is in hand ends by itself: every step has a deadline.

@@ -7,6 +7,9 @@
 #include "control/controller.h"
 #include "control/metrics/metrics.h"
 #include "control/server/frame_server.h"
+#include "control/services/health_check.h"
+#include "control/services/host_services.h"
+#include "control/services/registration.h"
 
 namespace weir::control {
 
@@ -31,6 +34,13 @@ class Daemon {
   Task<> finish();
   Task<> housekeeping();
   void stop_now();
+  void reload();
+  void refresh_node();
+  void prepare_services();
+  Status serve_registration();
+  void start_services();
+  void services_sent();
+  Task<> expire_registrations();
   void on_replayed(const ReplayReport& report);
   void run_loop();
   void wait_for_signal();
@@ -45,7 +55,14 @@ class Daemon {
   BlockingPool delegates_;
   KeyLocks locks_;
   std::unique_ptr<DataplaneSession> dataplane_;
+  ServiceCatalog services_;
+  std::unique_ptr<ServiceSync> service_sync_;
   std::unique_ptr<Controller> controller_;
+  std::unique_ptr<HostServices> host_services_;
+  std::unique_ptr<HealthChecks> health_checks_;
+  std::unique_ptr<Registry> registry_;
+  std::unique_ptr<HttpServer> registration_;
+  std::unique_ptr<asio::steady_timer> expiry_;
   std::unique_ptr<FrameServer> server_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<asio::steady_timer> housekeeping_;

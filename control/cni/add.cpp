@@ -16,6 +16,7 @@
 #include "control/cni/teardown.h"
 #include "control/reconcile/adopt.h"
 #include "control/reconcile/spool.h"
+#include "control/services/sources.h"
 
 namespace weir::control {
 
@@ -268,6 +269,7 @@ Failure Addition::finish() {
   const Status stored = store_result();
   if (!stored) return cni_error(stored.error());
   controller_.live.erase(row_.id);
+  pod_attached(controller_, row_);
   return std::nullopt;
 }
 

@@ -35,7 +35,8 @@ Result<Pipe> make_pipe() {
 }
 
 // The child's part between fork and exec: async-signal-safe calls only.
-[[noreturn]] void become(const char* path, char* const* environment, int in, int out, int err) {
+[[noreturn]] void become(char* const* arguments, char* const* environment, int in, int out,
+                         int err) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   setpgid(0, 0);
   sigset_t none;
@@ -46,9 +47,16 @@ Result<Pipe> make_pipe() {
     _exit(127);
   }
   close_range(STDERR_FILENO + 1, ~0U, 0);
-  std::array<char*, 2> arguments{const_cast<char*>(path), nullptr};
-  execve(path, arguments.data(), environment);
+  execve(arguments[0], arguments, environment);
   _exit(127);
+}
+
+// As execve() wants them; good as long as the strings.
+std::vector<char*> pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  for (const std::string& text : texts) out.push_back(const_cast<char*>(text.c_str()));
+  out.push_back(nullptr);
+  return out;
 }
 
 // A running program; killed and reaped when it is destroyed before its end.
@@ -84,16 +92,14 @@ Result<Child> Child::start(const Program& program) {
   auto out = make_pipe();
   auto err = make_pipe();
   if (!in || !out || !err) return errno_error("cannot make a pipe", EMFILE);
-  std::vector<char*> environment;
-  for (const std::string& one : program.environment) {
-    environment.push_back(const_cast<char*>(one.c_str()));
-  }
-  environment.push_back(nullptr);
-  const char* path = program.path.c_str();
+  std::vector<char*> environment = pointers(program.environment);
+  std::vector<char*> arguments = pointers(program.arguments);
+  arguments.insert(arguments.begin(), const_cast<char*>(program.path.c_str()));
   Child child;
   child.pid_ = fork();
   if (child.pid_ == 0) {
-    become(path, environment.data(), in->read.get(), out->write.get(), err->write.get());
+    become(arguments.data(), environment.data(), in->read.get(), out->write.get(),
+           err->write.get());
   }
   if (child.pid_ < 0) return errno_error("cannot start " + program.path, errno);
   setpgid(child.pid_, child.pid_);  // here too: a kill may come before the child ran

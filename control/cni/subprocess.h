@@ -11,6 +11,7 @@ namespace weir::control {
 
 struct Program {
   std::string path;
+  std::vector<std::string> arguments;    // after its own name
   std::vector<std::string> environment;  // NAME=value, all that it gets
   std::string input;                     // on its stdin
   std::chrono::milliseconds bound{};     // killed, with its process group, afterwards

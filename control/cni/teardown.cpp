@@ -8,6 +8,7 @@
 #include "control/cni/pod_port.h"
 #include "control/cni/shared_ipam.h"
 #include "control/reconcile/records.h"
+#include "control/services/sources.h"
 
 namespace weir::control {
 
@@ -81,6 +82,7 @@ Task<> teardown(Controller& controller, Attachment row, const cni::Request* requ
   if (!forgotten) spdlog::warn("{}", forgotten.error().text);
   WEIR_FAULT_POINT("del.unrecorded");
   controller.live.erase(row.id);
+  pod_detached(controller, row.id);  // before its port: no new connection goes there
   co_await delete_port(controller, row);
   WEIR_FAULT_POINT("del.port_deleted");
   if (row.kind == api::PortKind::kernel && !row.netns.empty()) {

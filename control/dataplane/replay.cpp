@@ -67,6 +67,9 @@ Result<ReplayReport> replay(api::Client& client, const ReplayPlan& plan) {
   if (!begun) return begun.error();
   if (const Status ports = replay_ports(client, plan, report); !ports) return ports.error();
   if (const Status routes = replay_routes(client, plan, report); !routes) return routes.error();
+  Result<ServiceReport> services = send_services(client, plan.services);
+  if (!services) return services.error();
+  report.services = *std::move(services);
   const Result<api::Replay> ended = client.replay_end(plan.generation);
   if (!ended) return ended.error();
   report.ports_swept = ended->ports_swept;

@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "control/dataplane/service_plan.h"
 #include "dataplane/api/client.h"
 
 namespace weir::control {
@@ -23,6 +24,7 @@ struct ReplayPlan {
   uint64_t generation = 0;
   std::vector<ReplayPort> ports;
   std::vector<api::Route> routes;
+  ServicePlan services;
 };
 
 struct ReplayReport {
@@ -37,6 +39,7 @@ struct ReplayReport {
   uint32_t routes_swept = 0;
   std::vector<Failure> failed_ports;
   std::vector<Error> failed_routes;
+  ServiceReport services;
 };
 
 // Sets one port: first without a tap, so that a dataplane that has the port keeps its

@@ -44,6 +44,7 @@ class KeyLocks {
     co_return std::make_unique<Guard>(*this, std::move(key));
   }
 
+  asio::io_context& loop() const noexcept { return loop_; }
   bool locked(const std::string& key) const { return waiting_.contains(key); }
 
  private:

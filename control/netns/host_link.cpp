@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "control/netns/service_routes.h"
+
 namespace weir::control {
 
 namespace {
@@ -50,7 +52,7 @@ Status sync_routes(Netlink& netlink, int index, const HostLink& host) {
     return std::ranges::any_of(list, [&](const LinkRoute& r) { return same_route(r, route); });
   };
   for (const LinkRoute& old : *there) {
-    if (contains_route(wanted, old)) continue;
+    if (contains_route(wanted, old) || is_service_route(old)) continue;
     if (const Status gone = netlink.delete_route(old); !gone) return gone;
   }
   for (const LinkRoute& route : wanted) {

@@ -23,7 +23,23 @@ Status write_ip6(const std::string& ifname, const std::string& name, char value)
   return {};
 }
 
+constexpr char kForwarding4[] = "/proc/sys/net/ipv4/ip_forward";
+constexpr char kForwarding6[] = "/proc/sys/net/ipv6/conf/all/forwarding";
+
 }  // namespace
+
+bool forwards(Family family) {
+  const api::Fd fd(
+      ::open(family == Family::ip4 ? kForwarding4 : kForwarding6, O_RDONLY | O_CLOEXEC));
+  char now = 0;
+  return fd && pread(fd.get(), &now, 1, 0) == 1 && now == '1';
+}
+
+Status enable_forwarding4() {
+  const api::Fd fd(::open(kForwarding4, O_WRONLY | O_CLOEXEC));
+  if (fd && write(fd.get(), "1", 1) == 1) return {};
+  return errno_error(std::string("cannot write ") + kForwarding4, errno);
+}
 
 Status ignore_router_advertisements(const std::string& ifname) {
   for (const char* name : {"accept_ra", "autoconf"}) {

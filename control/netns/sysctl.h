@@ -4,6 +4,7 @@
 #include <string>
 
 #include "dataplane/api/error.h"
+#include "dataplane/api/net.h"
 
 namespace weir::control {
 
@@ -13,5 +14,10 @@ Status ignore_router_advertisements(const std::string& ifname);
 
 // Runtimes switch IPv6 off in new namespaces. unsupported when the kernel has none.
 Status enable_ip6(const std::string& ifname);
+
+// Whether the namespace forwards packets between its interfaces.
+bool forwards(Family family);
+// IPv4 alone: with IPv6 it would also end router advertisements' effect on the node.
+Status enable_forwarding4();
 
 }  // namespace weir::control

@@ -172,6 +172,11 @@ Task<cni::Outcome<cni::Json>> run_operator_method(Controller& controller, std::s
   if (method == "route.list") co_return list_routes(controller);
   if (method == "route.add") co_return co_await add_route(controller, std::move(params));
   if (method == "route.del") co_return co_await delete_route(controller, std::move(params));
+  if (method == "service.apply") co_return co_await apply_services(controller, std::move(params));
+  if (method == "service.delete") co_return co_await delete_service(controller, std::move(params));
+  if (method == "service.list") co_return list_services(controller);
+  if (method == "service.show") co_return show_service(controller, params);
+  if (method == "service.explain") co_return explain_service(controller, params);
   co_return unknown_method(method);
 }
 

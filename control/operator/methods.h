@@ -1,4 +1,5 @@
-// What weirctl asks: pod.list, ipam.show, route.add, route.del, route.list, status.
+// What weirctl asks: pod.list, ipam.show, route.add, route.del, route.list, status,
+// service.apply, service.delete, service.list, service.show, service.explain.
 #pragma once
 
 #include <string>
@@ -22,5 +23,16 @@ cni::Outcome<cni::Json> show_status(Controller& controller);
 Task<cni::Outcome<cni::Json>> add_route(Controller& controller, cni::Json params);
 Task<cni::Outcome<cni::Json>> delete_route(Controller& controller, cni::Json params);
 cni::Outcome<cni::Json> list_routes(Controller& controller);
+
+// {text}: JSON with Services and EndpointSlices. All of it or nothing is kept; answers
+// when the dataplane has it, or at once while that is away.
+Task<cni::Outcome<cni::Json>> apply_services(Controller& controller, cni::Json params);
+// {namespace, name}: the operator's Service and its slices.
+Task<cni::Outcome<cni::Json>> delete_service(Controller& controller, cni::Json params);
+// {namespace, name}; the default namespace when there is none.
+cni::Outcome<ObjectName> read_service_name(const cni::Json& params);
+cni::Outcome<cni::Json> list_services(const Controller& controller);
+cni::Outcome<cni::Json> show_service(const Controller& controller, const cni::Json& params);
+cni::Outcome<cni::Json> explain_service(const Controller& controller, const cni::Json& params);
 
 }  // namespace weir::control

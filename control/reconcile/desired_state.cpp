@@ -33,6 +33,15 @@ Status add_ports(const Controller& controller, ReplayPlan& plan) {
   return {};
 }
 
+// The node's addresses lie behind its port whatever the default route is. Each needs a
+// route of its own: ports that no service has are reached under the frontends there.
+void add_node_routes(const Controller& controller, ReplayPlan& plan) {
+  for (const api::Route& route : node_routes(controller)) {
+    const auto same = [&](const api::Route& other) { return other.prefix == route.prefix; };
+    if (std::ranges::none_of(plan.routes, same)) plan.routes.push_back(route);
+  }
+}
+
 Status add_routes(const Controller& controller, ReplayPlan& plan) {
   const Result<std::vector<StoredRoute>> stored = controller.store.routes();
   if (!stored) return stored.error();
@@ -42,6 +51,7 @@ Status add_routes(const Controller& controller, ReplayPlan& plan) {
     const auto same = [&](const api::Route& other) { return other.prefix == route->prefix; };
     if (route && std::ranges::none_of(plan.routes, same)) plan.routes.push_back(*route);
   }
+  add_node_routes(controller, plan);
   return {};
 }
 
@@ -77,6 +87,22 @@ std::optional<api::Route> default_route(const Controller& controller, Family fam
                     .port_key = host.key};
 }
 
+std::vector<api::Route> node_routes(const Controller& controller) {
+  std::vector<api::Route> routes;
+  const HostLink& host = controller.host.link;
+  if (controller.host.key == 0) return routes;
+  for (const IpAddress& address : controller.services.node().addresses) {
+    const bool derived =
+        address == host.link.gateway4 || address == host.link.gateway6 ||
+        std::ranges::find(host.link.addresses, address) != host.link.addresses.end();
+    if (derived) continue;
+    routes.push_back({.prefix = make_prefix(address, address.bits()),
+                      .kind = api::RouteKind::port,
+                      .port_key = controller.host.key});
+  }
+  return routes;
+}
+
 api::Route api_route(const StoredRoute& route) {
   return {.prefix = route.prefix,
           .kind = route.kind,
@@ -91,6 +117,7 @@ Result<ReplayPlan> desired_state(Controller& controller) {
   plan.generation = *generation;
   if (const Status ports = add_ports(controller, plan); !ports) return ports.error();
   if (const Status routes = add_routes(controller, plan); !routes) return routes.error();
+  plan.services = controller.services.whole();
   return plan;
 }
 

@@ -14,6 +14,8 @@ Result<ReplayPort> replay_port(const Controller& controller, const Attachment& r
 
 // The built-in default route of the family, to the host port; nullopt when there is none.
 std::optional<api::Route> default_route(const Controller& controller, Family family);
+// To the node's addresses that the dataplane does not know from the host port.
+std::vector<api::Route> node_routes(const Controller& controller);
 api::Route api_route(const StoredRoute& route);
 
 }  // namespace weir::control

@@ -182,6 +182,11 @@ const ObjectName* ServiceCatalog::owner(const api::FrontendKey& key) const {
   return found == claims_.end() ? nullptr : &*found->second.begin();
 }
 
+const CompiledService* ServiceCatalog::compiled(const ObjectName& name) const {
+  const auto found = entries_.find(name);
+  return found == entries_.end() ? nullptr : &found->second.compiled;
+}
+
 CompiledService ServiceCatalog::compile_entry(Entry& entry) const {
   const Service* service = entry.service();
   if (service == nullptr) return {};

@@ -55,6 +55,11 @@ class ServiceCatalog {
   std::vector<ObjectName> names() const;  // of services, slices without one left out
   // The service whose frontend has the key; nullptr when none does.
   const ObjectName* owner(const api::FrontendKey& key) const;
+  // As of the last take_changes().
+  const std::map<api::FrontendKey, api::Frontend, FrontendKeyLess>& frontends() const noexcept {
+    return frontends_;
+  }
+  const CompiledService* compiled(const ObjectName& name) const;
 
  private:
   using SliceKey = std::pair<ServiceSource, ObjectName>;

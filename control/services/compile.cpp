@@ -39,7 +39,7 @@ class PortCompiler {
  private:
   // The group under a policy; made when a frontend first asks for it.
   uint64_t group(TrafficPolicy policy);
-  uint64_t affinity(TrafficPolicy inside, TrafficPolicy outside) const;
+  uint64_t affinity() const;
   // Clients are dropped, not refused, when usable endpoints are on other nodes only.
   bool dropped(TrafficPolicy policy) const {
     return policy == TrafficPolicy::local && !choice_.any_local && choice_.any_cluster;
@@ -74,13 +74,12 @@ uint64_t PortCompiler::group(TrafficPolicy policy) {
   return key;
 }
 
-// Affinity remembers a backend of a group, so frontends with other groups have another.
-uint64_t PortCompiler::affinity(TrafficPolicy inside, TrafficPolicy outside) const {
+// The dataplane finds the same pod in whichever group a frontend leads to.
+uint64_t PortCompiler::affinity() const {
   if (service_.affinity_seconds == 0) return 0;
-  const std::string owner =
-      service_.affinity_per_service ? to_string(service_.name) + "/" + family_text(family_) : id_;
-  return stable_number("affinity " + owner + "/" + policy_text(inside) + "/" +
-                       policy_text(outside));
+  return stable_number("affinity " + (service_.affinity_per_service
+                                          ? to_string(service_.name) + "/" + family_text(family_)
+                                          : id_));
 }
 
 api::Frontend PortCompiler::frontend(api::FrontendKind kind, TrafficPolicy inside,
@@ -88,7 +87,7 @@ api::Frontend PortCompiler::frontend(api::FrontendKind kind, TrafficPolicy insid
   api::Frontend out{.kind = kind,
                     .group_inside = group(inside),
                     .group_outside = group(outside),
-                    .affinity = affinity(inside, outside),
+                    .affinity = affinity(),
                     .affinity_seconds = service_.affinity_seconds};
   if (dropped(inside)) out.flags |= api::kFrontendDropInside;
   if (dropped(outside)) out.flags |= api::kFrontendDropOutside;

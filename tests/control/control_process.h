@@ -1,6 +1,7 @@
 // A weir-control process in a network namespace of its own, and what a test asks it.
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <filesystem>
@@ -33,6 +34,7 @@ class TestNode {
   Ended run_to_end();
   Ended terminate();  // SIGTERM
   void kill();        // SIGKILL
+  void signal(int number) const { ::kill(pid_, number); }
   bool running() const { return pid_ > 0; }
 
   // One request; a fresh connection each time. Safe from several threads.

@@ -42,6 +42,8 @@ void TableDataplane::kill() {
   const std::scoped_lock lock(mutex_);
   ports_.clear();
   routes_.clear();
+  services_ = {};
+  marks_ = {};
   generation_ = 0;
 }
 
@@ -72,6 +74,19 @@ std::map<std::string, api::Route> TableDataplane::routes() const {
   std::map<std::string, api::Route> out;
   for (const auto& [prefix, marked] : routes_) out.emplace(prefix, marked.route);
   return out;
+}
+
+TableDataplane::Services TableDataplane::services() const {
+  const std::scoped_lock lock(mutex_);
+  return services_;
+}
+
+std::optional<std::vector<std::string>> TableDataplane::backends(
+    const std::string& frontend) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = services_.frontends.find(frontend);
+  if (found == services_.frontends.end()) return std::nullopt;
+  return services_.groups.at(found->second.group_inside);
 }
 
 bool TableDataplane::has_tap(uint64_t key) const {
@@ -150,6 +165,15 @@ Message TableDataplane::answer(const Message& request, std::vector<api::Fd> fds)
       break;
     case MessageType::route_set:
     case MessageType::route_delete: answer_routes(request); break;
+    case MessageType::frontend_set:
+    case MessageType::frontend_delete: answer_frontends(request, reply); break;
+    case MessageType::service_settings:
+      services_.settings = request.records<api::ServiceSettings>().at(0);
+      break;
+    case MessageType::group_set:
+    case MessageType::group_delete:
+    case MessageType::prefix_set:
+    case MessageType::prefix_delete: answer_lists(request); break;
     default: break;  // lists that are empty here
   }
   changed_.notify_all();
@@ -164,6 +188,7 @@ void TableDataplane::answer_replay(const Message& request, Message& reply) {
         std::erase_if(ports_, [&](const auto& item) { return item.second.mark != generation_; }));
     replay.routes_swept = static_cast<uint32_t>(
         std::erase_if(routes_, [&](const auto& item) { return item.second.mark != generation_; }));
+    sweep_services(replay);
     ++replays_;
   }
   reply.add(replay);
@@ -185,6 +210,84 @@ void TableDataplane::answer_port_set(const Message& request, std::vector<api::Fd
     ++port.taps;
   }
   reply.add(api::PortState{.config = config, .link = api::LinkState::up});
+}
+
+namespace {
+
+std::string frontend_text(const api::FrontendKey& key) {
+  return to_string(key.address) + ":" + std::to_string(key.port) + "/" +
+         std::to_string(key.protocol);
+}
+
+std::string member_text(const api::Backend& backend) {
+  return to_string(backend.address) + ":" + std::to_string(backend.port);
+}
+std::string member_text(const api::PrefixMember& member) { return to_string(member.prefix); }
+uint64_t list_of(const api::Backend& backend) { return backend.group; }
+uint64_t list_of(const api::PrefixMember& member) { return member.set; }
+
+// Lists travel whole in these tests: none is longer than a message.
+template <class Item>
+void set_lists(const Message& request, std::map<uint64_t, std::vector<std::string>>& lists,
+               std::map<uint64_t, uint64_t>& marks, uint64_t generation) {
+  for (const Item& item : request.records<Item>()) {
+    std::vector<std::string>& list = lists[list_of(item)];
+    if ((item.flags & api::kListFirst) != 0) list.clear();
+    if ((item.flags & api::kListEmpty) == 0) list.push_back(member_text(item));
+    marks[list_of(item)] = generation;
+  }
+}
+
+// What carries another mark goes; returns how many.
+template <class Map, class Marks>
+uint32_t sweep(Map& map, Marks& marks, uint64_t generation) {
+  const auto old = [&](const auto& item) { return marks[item.first] != generation; };
+  return static_cast<uint32_t>(std::erase_if(map, old));
+}
+
+}  // namespace
+
+void TableDataplane::answer_lists(const Message& request) {
+  ++services_.messages;
+  const bool groups = request.header.type == MessageType::group_set ||
+                      request.header.type == MessageType::group_delete;
+  if (request.header.type == MessageType::group_set) {
+    set_lists<api::Backend>(request, services_.groups, marks_.groups, generation_);
+  } else if (request.header.type == MessageType::prefix_set) {
+    set_lists<api::PrefixMember>(request, services_.sets, marks_.sets, generation_);
+  } else {
+    for (const api::ListKey& key : request.records<api::ListKey>()) {
+      (groups ? services_.groups : services_.sets).erase(key.key);
+    }
+  }
+}
+
+void TableDataplane::answer_frontends(const Message& request, Message& reply) {
+  ++services_.messages;
+  if (request.header.type == MessageType::frontend_delete) {
+    for (const api::FrontendKey& key : request.records<api::FrontendKey>()) {
+      services_.frontends.erase(frontend_text(key));
+    }
+    return;
+  }
+  for (const api::Frontend& frontend : request.records<api::Frontend>()) {
+    const bool complete =
+        services_.groups.contains(frontend.group_inside) &&
+        services_.groups.contains(frontend.group_outside) &&
+        (frontend.source_ranges == 0 || services_.sets.contains(frontend.source_ranges));
+    if (!complete) {
+      reply.set_error({ErrorCode::not_found, "a group or a set of the frontend is not there"});
+      return;
+    }
+    services_.frontends[frontend_text(frontend.key)] = frontend;
+    marks_.frontends[frontend_text(frontend.key)] = generation_;
+  }
+}
+
+void TableDataplane::sweep_services(api::Replay& replay) {
+  replay.frontends_swept = sweep(services_.frontends, marks_.frontends, generation_);
+  replay.lists_swept = sweep(services_.groups, marks_.groups, generation_) +
+                       sweep(services_.sets, marks_.sets, generation_);
 }
 
 void TableDataplane::answer_routes(const Message& request) {

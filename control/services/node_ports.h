@@ -1,0 +1,33 @@
+// NodePorts on the node's kernel: packets that arrive there for one of them are turned to
+// the gateway, where the dataplane serves every NodePort. The client's address stays.
+#pragma once
+
+#include <array>
+#include <set>
+#include <string>
+
+#include "dataplane/api/error.h"
+#include "dataplane/api/net.h"
+
+namespace weir::control {
+
+// (protocol, port)
+using NodePorts = std::set<std::pair<uint8_t, uint16_t>>;
+
+struct NodePortRules {
+  NodePorts ports;
+  IpAddress gateway4;  // none = not for this family
+  IpAddress gateway6;
+  std::string interface;  // the host port's: its packets have been through the dataplane
+
+  auto operator<=>(const NodePortRules&) const = default;
+};
+
+// nftables' table inet weir as nft -f reads it, replacing the former whole; without ports
+// it only goes.
+std::string to_nft(const NodePortRules& rules);
+
+// Blocks. Errors: unsupported without nft, io with what nft says.
+Status load_rules(const std::string& text);
+
+}  // namespace weir::control
