@@ -142,7 +142,7 @@ void Daemon::start_services() {
 }
 
 void Daemon::services_sent() {
-  if (stopping_) return;
+  if (stopping_ || std::exchange(shape_seen_, services_.shape()) == services_.shape()) return;
   host_services_->update();
   health_checks_->update();
 }
@@ -169,7 +169,8 @@ void Daemon::on_replayed(const ReplayReport& report) {
   }
   for (const Error& error : report.failed_routes) spdlog::warn("dataplane: route {}", error.text);
   service_sync_->replayed(report.services.failed);
-  services_sent();  // the plan may have held changes that no flush sent
+  services_sent();            // the plan may have held changes that no flush sent
+  host_services_->refresh();  // the host port's interface may have been made anew
   if (!report.failed_ports.empty()) {
     asio::co_spawn(loop_, retry_ports(*controller_, report.failed_ports), asio::detached);
   }
@@ -236,7 +237,6 @@ void Daemon::reload() {
 void Daemon::refresh_node() {
   services_.set_node(read_node_facts(*controller_));
   service_sync_->changed();
-  host_services_->update();
 }
 
 void Daemon::stop() {

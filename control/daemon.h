@@ -56,6 +56,7 @@ class Daemon {
   KeyLocks locks_;
   std::unique_ptr<DataplaneSession> dataplane_;
   ServiceCatalog services_;
+  uint64_t shape_seen_ = 0;  // of services_, by the node's own part
   std::unique_ptr<ServiceSync> service_sync_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<HostServices> host_services_;

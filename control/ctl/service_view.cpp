@@ -5,6 +5,9 @@
 namespace weir::ctl {
 namespace {
 
+// To change; what is no object has no members.
+Json members(const Json& value) { return value.is_object() ? value : Json::object(); }
+
 // "10.244.0.5:8080 10.244.0.6:8080*3" with weights that are not 1.
 std::string backends_text(const Json& backends) {
   std::string text;
@@ -30,7 +33,7 @@ std::string leads_to(const Json& frontend, const char* side, const char* drop) {
 Json frontend_row(const Json& frontend) {
   const std::string inside = leads_to(frontend, "inside", "drop_inside");
   const std::string outside = leads_to(frontend, "outside", "drop_outside");
-  Json row = frontend;
+  Json row = members(frontend);
   row["port"] = cell_of(member(frontend, "port")) + "/" + cell_of(member(frontend, "protocol"));
   row["source"] = member(frontend, "masquerade") == true ? "masqueraded" : "kept";
   row["backends"] = inside;
@@ -47,7 +50,7 @@ std::string port_text(const Json& port) {
   }
   Json rows = Json::array();
   for (const Json& endpoint : member(port, "endpoints")) {
-    Json row = endpoint;
+    Json row = members(endpoint);
     row["policy Cluster"] = member(endpoint, "cluster");
     row["policy Local"] = member(endpoint, "local_policy");
     rows.push_back(std::move(row));
@@ -73,7 +76,7 @@ std::string services_text(const Json& services) {
 }
 
 std::string service_text(const Json& service) {
-  Json fields = service;
+  Json fields = members(service);
   fields.erase("frontends");
   Json rows = Json::array();
   for (const Json& frontend : member(service, "frontends")) rows.push_back(frontend_row(frontend));
@@ -83,7 +86,7 @@ std::string service_text(const Json& service) {
 }
 
 std::string explanation_text(const Json& answer) {
-  Json head = answer;
+  Json head = members(answer);
   head.erase("ports");
   std::string text = fields_of(head);
   for (const Json& port : member(answer, "ports")) text += "\n" + port_text(port);

@@ -60,12 +60,14 @@ void ServiceCatalog::set_node(NodeFacts node) {
   if (node == node_) return;
   node_ = std::move(node);
   node_dirty_ = true;
+  ++shape_;
   for (const auto& [name, entry] : entries_) dirty_.insert(name);
 }
 
 void ServiceCatalog::put_service(ServiceSource source, Service service) {
   auto& place = entries_[service.name].services.at(static_cast<size_t>(source));
   if (place == service) return;
+  ++shape_;
   dirty_.insert(service.name);
   place = std::move(service);
 }
@@ -91,6 +93,7 @@ bool ServiceCatalog::remove(ServiceSource source, const ObjectName& service) {
   const auto found = entries_.find(service);
   if (found == entries_.end()) return false;
   auto& place = found->second.services.at(static_cast<size_t>(source));
+  ++shape_;
   bool removed = std::exchange(place, std::nullopt).has_value();
   for (auto slice = found->second.slices.begin(); slice != found->second.slices.end();) {
     const bool ours = slice->first.first == source;
@@ -126,6 +129,7 @@ void ServiceCatalog::replace(ServiceSource source, ServiceObjects objects) {
     auto& place = entry.services.at(static_cast<size_t>(source));
     if (!place || services.contains(name)) continue;
     place.reset();
+    ++shape_;
     dirty_.insert(name);
   }
   put(source, std::move(objects));
@@ -250,6 +254,7 @@ ServicePlan ServiceCatalog::take_changes() {
   FrontendKeys touched;
   for (const ObjectName& name : std::exchange(dirty_, {})) compile_service(name, plan, touched);
   settle_frontends(touched, plan);
+  if (!plan.frontends.empty() || !plan.gone_frontends.empty()) ++shape_;
   if (std::exchange(node_dirty_, false)) add_node(plan);
   return plan;
 }

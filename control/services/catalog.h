@@ -60,6 +60,9 @@ class ServiceCatalog {
     return frontends_;
   }
   const CompiledService* compiled(const ObjectName& name) const;
+  // Changes whenever a service, a frontend or the node did; endpoints alone leave it, so
+  // that what follows from services need not be looked through for each of them.
+  uint64_t shape() const noexcept { return shape_; }
 
  private:
   using SliceKey = std::pair<ServiceSource, ObjectName>;
@@ -89,6 +92,7 @@ class ServiceCatalog {
   LabelledPods pods_;
   std::set<ObjectName> dirty_;
   bool node_dirty_ = true;
+  uint64_t shape_ = 1;
   // Who wants a frontend's key; the first by name has it.
   std::map<api::FrontendKey, std::set<ObjectName>, FrontendKeyLess> claims_;
   std::map<api::FrontendKey, api::Frontend, FrontendKeyLess> frontends_;  // of the owners

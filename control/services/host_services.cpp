@@ -80,7 +80,6 @@ HostServiceState host_services(const Controller& controller) {
 }
 
 void HostServices::update() {
-  if (controller_.host.key == 0) return;
   if (running_) {
     again_ = true;
     return;
@@ -90,7 +89,7 @@ void HostServices::update() {
 }
 
 void HostServices::refresh() {
-  if (std::exchange(running_, true)) return;
+  if (controller_.host.key == 0 || std::exchange(running_, true)) return;
   asio::co_spawn(controller_.locks.loop(), apply(), asio::detached);
 }
 

@@ -38,7 +38,8 @@ Task<> ServiceSync::flush_soon() {
 
 Task<Status> ServiceSync::flush() {
   const auto lock = co_await locks_.lock(kLock);
-  if (!started_ || !catalog_.dirty()) co_return Status{};
+  if (!started_) co_return Status{};
+  if (!catalog_.dirty()) co_return last_;  // another's flush took the change along
   const Result<ServiceReport> sent = co_await send(catalog_.take_changes());
   co_return check(sent);
 }
@@ -52,12 +53,16 @@ Task<Result<ServiceReport>> ServiceSync::send(ServicePlan plan) {
 }
 
 Status ServiceSync::check(const Result<ServiceReport>& sent) {
-  if (!sent) return sent.error();  // the next replay has it
-  replayed(sent->failed);
-  return sent->failed.empty() ? Status{} : Status{sent->failed.front()};
+  if (sent) {
+    replayed(sent->failed);
+  } else {
+    last_ = sent.error();  // the next replay has it
+  }
+  return last_;
 }
 
 void ServiceSync::replayed(const std::vector<Error>& failed) {
+  last_ = failed.empty() ? Status{} : Status{failed.front()};
   for (size_t i = 0; i < failed.size() && i < kLoggedFailures; ++i) {
     spdlog::warn("services: {}", failed[i].text);
   }

@@ -47,6 +47,7 @@ class ServiceSync {
   KeyLocks locks_;  // of its own: one flush at a time
   asio::steady_timer retry_;
   std::function<void()> observer_;
+  Status last_;  // what became of the plan that was sent last
   bool started_ = false;
   bool scheduled_ = false;
   bool retrying_ = false;

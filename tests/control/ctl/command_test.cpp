@@ -1,6 +1,8 @@
 // Whole commands against daemons that only talk.
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "tests/control/ctl/records.h"
 #include "tests/control/ctl/run.h"
 #include "tests/control/fake_control.h"
@@ -62,6 +64,45 @@ TEST_F(CtlCommand, EveryReadingCommandGivesTextAndJson) {
     EXPECT_EQ(machine.exit, 0) << command[0];
     EXPECT_FALSE(machine.json().is_discarded()) << machine.out;
   }
+}
+
+TEST_F(CtlCommand, ServiceApplySendsTheFileAsItIs) {
+  const std::string file = dataplane_.run_dir() + "/web.json";
+  std::ofstream(file) << "{\"name\": \"web\"}\n";
+  const json params = changed_by({"service", "apply", "-f", file}, "service.apply");
+  EXPECT_EQ(params["text"], "{\"name\": \"web\"}\n");
+}
+
+TEST_F(CtlCommand, ServiceNamesMayHoldTheirNamespace) {
+  const json whole = changed_by({"service", "delete", "shop/web"}, "service.delete");
+  EXPECT_EQ(whole, (json{{"namespace", "shop"}, {"name", "web"}}));
+}
+
+TEST_F(CtlCommand, TheNamespaceMayBeAnOption) {
+  const json option = changed_by({"service", "explain", "web", "-n", "shop"}, "service.explain");
+  EXPECT_EQ(option, (json{{"namespace", "shop"}, {"name", "web"}}));
+}
+
+TEST_F(CtlCommand, ServiceApplyTellsWhenTheDataplaneHasItNotYet) {
+  const std::string file = dataplane_.run_dir() + "/web.json";
+  std::ofstream(file) << "{}";
+  FakeControl control(dataplane_.run_dir(), [](const json&) {
+    return response_frame(
+        {{"result",
+          {{"objects", {{{"kind", "Service"}, {"name", "default/web"}}}},
+           {"sent", false},
+           {"reason", "it is away"}}}});
+  });
+  const Ran ran = run({"service", "apply", "-f", file});
+  EXPECT_EQ(ran.exit, 0);
+  EXPECT_EQ(ran.out, "Service default/web applied\n");
+  EXPECT_NE(ran.err.find("does not have it yet: it is away"), std::string::npos);
+}
+
+TEST_F(CtlCommand, ServiceApplyNamesAFileThatIsNotThere) {
+  const Ran ran = run({"service", "apply", "-f", "/nowhere/web.json"});
+  EXPECT_EQ(ran.exit, 1);
+  EXPECT_NE(ran.err.find("cannot read /nowhere/web.json"), std::string::npos);
 }
 
 TEST_F(CtlCommand, ListsThatComeInSeveralMessagesAreWhole) {

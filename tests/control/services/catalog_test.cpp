@@ -63,6 +63,18 @@ TEST_F(CatalogTest, AnEndpointCostsItsGroupAlone) {
   EXPECT_THAT(texts(plan.groups.begin()->second), ElementsAre("10.244.0.5:80", "10.244.0.7:80"));
 }
 
+TEST_F(CatalogTest, ItsShapeFollowsServicesNotEndpoints) {
+  put(compact("web", "10.96.0.1", {"10.244.0.5"}));
+  static_cast<void>(changes());
+  const uint64_t before = catalog_.shape();
+  put(compact("web", "10.96.0.1", {"10.244.0.5", "10.244.0.7"}));
+  static_cast<void>(changes());
+  EXPECT_EQ(catalog_.shape(), before);
+  put(compact("web", "10.96.0.2", {"10.244.0.5"}));
+  static_cast<void>(changes());
+  EXPECT_NE(catalog_.shape(), before);
+}
+
 TEST_F(CatalogTest, RemovesAllOfAService) {
   put(compact("web", "10.96.0.1", {"10.244.0.5"},
               {{"ingress_ips", {"192.0.2.80"}}, {"source_ranges", {"10.0.0.0/8"}}}));
