@@ -15,6 +15,7 @@
 #include "bench/stages/vector_traffic.h"
 #include "bench/traffic/prefixes.h"
 #include "dataplane/tables/route_table.h"
+#include "tests/dataplane/services.h"
 
 namespace weir::bench {
 
@@ -44,7 +45,15 @@ constexpr uint32_t kPrefixes = 5000;
 // All stages over one vector of equal frames.
 class Stages final : public Workload {
  public:
-  explicit Stages(const test::Bytes& frame) : traffic_(lab_, frame, kBatch) {}
+  // `prepare_lab`: sets up what the frames need.
+  explicit Stages(const test::Bytes& frame, void (*prepare_lab)(test::Lab&) = nullptr)
+      : traffic_(lab_, frame, kBatch) {
+    if (prepare_lab == nullptr) return;
+    prepare_lab(lab_);
+    prepare();
+    round();
+    finish();
+  }
   void prepare() override { traffic_.receive(); }
   void round() override {
     run_pipeline<false>(lab_.vector(), lab_.context(), lab_.counters(), nullptr);
@@ -127,10 +136,22 @@ class Memif final : public Workload {
 test::Bytes frame4() { return test::eth(kEtherIp4, test::ip4({}, test::udp(test::filler(22)))); }
 test::Bytes frame6() { return test::eth(kEtherIp6, test::ip6({}, test::udp(test::filler(22)))); }
 
+// Datagrams of an open connection to a service.
+test::Bytes service4() {
+  return test::eth(kEtherIp4, test::ip4({.destination = test::kVip4},
+                                        test::udp(test::filler(22), {.destination = 80})));
+}
+test::Bytes service6() {
+  return test::eth(kEtherIp6, test::ip6({.destination = test::kVip6},
+                                        test::udp(test::filler(22), {.destination = 80})));
+}
+
 using Make = std::function<std::unique_ptr<Workload>()>;
 const std::map<std::string, Make> kWorkloads{
     {"stages-ip4", [] { return std::make_unique<Stages>(frame4()); }},
     {"stages-ip6", [] { return std::make_unique<Stages>(frame6()); }},
+    {"service-ip4", [] { return std::make_unique<Stages>(service4(), test::serve_one); }},
+    {"service-ip6", [] { return std::make_unique<Stages>(service6(), test::serve_one); }},
     {"lookup-ip4", [] { return std::make_unique<Lookups<Fib4, Family::ip4>>(); }},
     {"lookup-ip6", [] { return std::make_unique<Lookups<Fib6, Family::ip6>>(); }},
     {"memif-64", [] { return std::make_unique<Memif>(60); }},

@@ -3,87 +3,20 @@
 namespace weir::dataplane {
 namespace {
 
-constexpr size_t kPorts = 2 * sizeof(Be16);
 constexpr size_t kSctpChecksum = 8;  // RFC 9260 3.1: offset of the field
 
-// What an overwritten word adds to a ones-complement sum: the old one's complement and the
-// new one (RFC 1624, equation 3).
-template <class Word>
-uint64_t replace(void* at, Word now) noexcept {
-  const Word gone = static_cast<Word>(~load<Word>(at));
-  store(at, now);
-  if constexpr (sizeof(Word) == sizeof(uint64_t)) {
-    return (gone >> 32) + static_cast<uint32_t>(gone) + (now >> 32) + static_cast<uint32_t>(now);
-  } else {
-    return uint64_t{gone} + now;
+// Without ports: of a header that is quoted or has none.
+void rewrite_addresses(std::byte* header, const FlowKey& from, const FlowKey& to) noexcept {
+  if (from.family == Family::ip6) {
+    auto& ip = *reinterpret_cast<Ip6Header*>(header);
+    ip.source = to.source;
+    ip.destination = to.destination;
+    return;
   }
-}
-
-uint64_t replace_addresses(Ip4Header& ip, const FlowKey& to) noexcept {
-  const uint64_t source = load<uint32_t>(to.source.data());
-  const uint64_t destination = load<uint32_t>(to.destination.data());
-  return replace(&ip.source, source | destination << 32);
-}
-
-uint64_t replace_address(Ip6Bytes& address, const Ip6Bytes& to) noexcept {
-  return replace(address.data(), load<uint64_t>(to.data())) +
-         replace(address.data() + 8, load<uint64_t>(to.data() + 8));
-}
-
-uint64_t replace_addresses(Ip6Header& ip, const FlowKey& to) noexcept {
-  return replace_address(ip.source, to.source) + replace_address(ip.destination, to.destination);
-}
-
-void update(Be16& field, uint64_t change) noexcept {
-  field.set_wire(finish(uint64_t{static_cast<uint16_t>(~field.wire())} + change));
-}
-
-// Without a checksum there is nothing to keep right; a computed 0 is sent as all ones.
-void update_udp(Be16& field, uint64_t change) noexcept {
-  if (field.wire() == 0) return;
-  update(field, change);
-  if (field.wire() == 0) field.set_wire(0xffff);
-}
-
-uint32_t ports_word(const FlowKey& key) noexcept {
-  return key.source_port | static_cast<uint32_t>(key.destination_port) << 16;
-}
-
-void translate_sctp(std::byte* l4, uint32_t ports, size_t length) noexcept {
-  const auto before = load<uint32_t>(l4);
-  const auto checksum = load<uint32_t>(l4 + kSctpChecksum);
-  store(l4, ports);
-  // RFC 9653: zero says that the checksum was left out.
-  if (before == ports || checksum == 0) return;
-  store(l4 + kSctpChecksum, checksum ^ sctp_checksum_change(before, ports, length));
-}
-
-// `addresses`: by how much the pseudo-header changed.
-void translate_l4(Packet& packet, uint32_t ports, uint64_t addresses) noexcept {
-  std::byte* const l4 = packet.data() + packet.l4_offset;
-  if (packet.l4_protocol == kProtoSctp) return translate_sctp(l4, ports, packet.l4_length);
-  const bool udp = packet.l4_protocol == kProtoUdp;
-  auto& field = *reinterpret_cast<Be16*>(
-      l4 + (udp ? offsetof(UdpHeader, checksum) : offsetof(TcpHeader, checksum)));
-  const uint64_t change = addresses + replace(l4, ports);
-  if (packet.offload.partial_checksum) {
-    // The field holds the pseudo-header's sum, not inverted; the rest is added on its way out.
-    field.set_wire(fold(field.wire() + addresses));
-  } else if (udp) {
-    update_udp(field, change);
-  } else {
-    update(field, change);
-  }
-}
-
-// Returns by how much the addresses changed. The sum of a whole IPv4 header stays, as its
-// checksum takes that up.
-uint64_t rewrite_ip(std::byte* at, Family family, const FlowKey& to) noexcept {
-  if (family == Family::ip6) return replace_addresses(*reinterpret_cast<Ip6Header*>(at), to);
-  auto& ip = *reinterpret_cast<Ip4Header*>(at);
-  const uint64_t addresses = replace_addresses(ip, to);
-  update(ip.checksum, addresses);
-  return addresses;
+  auto& ip = *reinterpret_cast<Ip4Header*>(header);
+  store(&ip.source, load<uint32_t>(to.source.data()));
+  store(&ip.destination, load<uint32_t>(to.destination.data()));
+  update_checksum(ip.checksum, change_between(from, to).addresses);
 }
 
 // Where the checksum of the quoted L4 header lies; nullptr when the quote or the snapshot
@@ -172,7 +105,7 @@ constexpr ZeroBytes kZeroBytes = [] {
 uint32_t sctp_checksum_change(uint32_t ports_before, uint32_t ports_after, size_t length) noexcept {
   uint32_t crc = ports_before ^ ports_after;
   for (int bit = 0; bit < 32; ++bit) crc = times_x(crc);
-  size_t zeros = length - kPorts;
+  size_t zeros = length - sizeof ports_before;
   for (const auto& digits : kZeroBytes.power) {
     if ((zeros & 15) != 0) crc = multiply(digits[zeros & 15], crc);
     zeros >>= 4;
@@ -186,10 +119,22 @@ bool translatable(const Packet& packet, const FlowKey& to) noexcept {
 }
 
 void translate(Packet& packet, const FlowKey& to) noexcept {
-  const uint64_t addresses = rewrite_ip(packet.data() + packet.l3_offset, packet.family, to);
-  if (packet.l4_offset != 0 && has_ports(packet.l4_protocol)) {
-    translate_l4(packet, ports_word(to), addresses);
-  }
+  FlowKey from{.family = packet.family};
+  set_addresses(from, packet.data() + packet.l3_offset);
+  const bool ports = packet.l4_offset != 0 && has_ports(packet.l4_protocol);
+  if (ports) from = key_of(packet);
+  const Translation translation{to.source, to.destination, ports_word(to),
+                                change_between(from, to)};
+  ports ? translate(packet, translation) : translate_addresses(packet, translation);
+}
+
+void translate_sctp(std::byte* l4, uint32_t ports, size_t length) noexcept {
+  const auto before = load<uint32_t>(l4);
+  const auto checksum = load<uint32_t>(l4 + kSctpChecksum);
+  store(l4, ports);
+  // RFC 9653: zero says that the checksum was left out.
+  if (before == ports || checksum == 0) return;
+  store(l4 + kSctpChecksum, checksum ^ sctp_checksum_change(before, ports, length));
 }
 
 std::optional<Quote> quote_of(const Packet& packet) noexcept {
@@ -210,26 +155,34 @@ std::optional<Quote> quote_of(const Packet& packet) noexcept {
   return quote;
 }
 
+// An IPv4 header sums to the same before and after, as its checksum takes up the change;
+// ICMPv6 covers the addresses as they are.
 void translate_error(Packet& packet, const Quote& quote, const FlowKey& inner,
                      const FlowKey& outer) noexcept {
-  const bool ip6 = packet.family == Family::ip6;
-  const uint64_t addresses = rewrite_ip(packet.data() + quote.l3_offset, packet.family, inner);
-  const uint64_t ports = replace(packet.data() + quote.l4_offset, ports_word(inner));
-  uint64_t change = ports + (ip6 ? addresses : 0);  // of all that the ICMP checksum covers
+  const ChecksumChange quoted = change_between(quote.key, inner);
+  const uint32_t ports_before = ports_word(quote.key);
+  const uint32_t ports = ports_word(inner);
+  rewrite_addresses(packet.data() + quote.l3_offset, quote.key, inner);
+  store(packet.data() + quote.l4_offset, ports);
+  uint64_t change = change_of(&ports_before, &ports, sizeof ports);
   if (Be16* checksum = quoted_checksum(packet, quote); checksum != nullptr) {
     const uint16_t before = checksum->wire();
     if (quote.key.protocol == kProtoUdp) {
-      update_udp(*checksum, addresses + ports);
+      update_udp_checksum(*checksum, quoted.all);
     } else {
-      update(*checksum, addresses + ports);
+      update_checksum(*checksum, quoted.all);
     }
     change += static_cast<uint16_t>(~before);
     change += checksum->wire();
   }
-  const uint64_t pseudo_header_change =
-      rewrite_ip(packet.data() + packet.l3_offset, packet.family, outer);
-  if (ip6) change += pseudo_header_change;
-  update(packet.header<IcmpHeader>(packet.l4_offset)->checksum, change);
+  FlowKey from{.family = packet.family};
+  set_addresses(from, packet.data() + packet.l3_offset);
+  rewrite_addresses(packet.data() + packet.l3_offset, from, outer);
+  if (packet.family == Family::ip6) {
+    change += quoted.addresses;
+    change += change_between(from, outer).addresses;
+  }
+  update_checksum(packet.header<IcmpHeader>(packet.l4_offset)->checksum, fold(change));
 }
 
 }  // namespace weir::dataplane

@@ -34,23 +34,57 @@ inline void set_addresses(FlowKey& key, const std::byte* header) noexcept {
   }
 }
 
-// Of a packet that has ports.
+// Of a packet that has ports. Made of whole words: it is hashed at once, and a load that
+// spans several stores would wait for all of them.
 inline FlowKey key_of(const Packet& packet) noexcept {
-  const std::byte* ports = packet.data() + packet.l4_offset;
-  FlowKey key{.source_port = load<uint16_t>(ports),
-              .destination_port = load<uint16_t>(ports + sizeof(Be16)),
-              .protocol = packet.l4_protocol,
-              .family = packet.family};
-  set_addresses(key, packet.data() + packet.l3_offset);
-  return key;
+  const std::byte* ip = packet.data() + packet.l3_offset;
+  const uint64_t rest = load<uint32_t>(packet.data() + packet.l4_offset) |
+                        uint64_t{packet.l4_protocol} << 32 |
+                        static_cast<uint64_t>(packet.family) << 40;
+  using Words = std::array<uint64_t, sizeof(FlowKey) / sizeof(uint64_t)>;
+  static_assert(offsetof(FlowKey, source_port) == 32 && offsetof(FlowKey, family) == 37);
+  if (packet.family == Family::ip4) {
+    const auto addresses = load<uint64_t>(ip + offsetof(Ip4Header, source));
+    return std::bit_cast<FlowKey>(
+        Words{static_cast<uint32_t>(addresses), 0, addresses >> 32, 0, rest});
+  }
+  const std::byte* at = ip + offsetof(Ip6Header, source);
+  return std::bit_cast<FlowKey>(Words{load<uint64_t>(at), load<uint64_t>(at + 8),
+                                      load<uint64_t>(at + 16), load<uint64_t>(at + 24), rest});
 }
+
+// By how much checksums change with addresses and ports: ones-complement sums.
+struct ChecksumChange {
+  uint16_t addresses = 0;  // of IPv4 headers and of pseudo-headers
+  uint16_t all = 0;        // of L4 headers: addresses and ports
+
+  ChecksumChange reversed() const noexcept {
+    return {static_cast<uint16_t>(~addresses), static_cast<uint16_t>(~all)};
+  }
+};
+
+// Of what two stretches of memory add to a checksum, the second in place of the first.
+inline uint64_t change_of(const void* from, const void* to, size_t length) noexcept {
+  return finish(add_bytes(0, from, length)) + add_bytes(0, to, length);
+}
+inline ChecksumChange change_between(const FlowKey& from, const FlowKey& to) noexcept {
+  const uint16_t addresses = fold(change_of(&from.source, &to.source, 2 * sizeof(Ip6Bytes)));
+  const uint64_t ports = change_of(&from.source_port, &to.source_port, 2 * sizeof(Be16));
+  return {addresses, fold(addresses + ports)};
+}
+
+// The same for a packet with ports whose change is known already, as it is for all packets of
+// a connection.
+struct Translation {
+  const Ip6Bytes& source;
+  const Ip6Bytes& destination;
+  uint32_t ports;  // as they lie in the header
+  ChecksumChange change;
+};
+inline void translate(Packet& packet, const Translation& to) noexcept;
 
 // Gives the packet the addresses and ports of `to`.
 void translate(Packet& packet, const FlowKey& to) noexcept;
-
-// Whether translate() can keep the checksum right: that of SCTP covers the whole datagram,
-// whose length a first fragment does not tell, so there its ports must stay.
-bool translatable(const Packet& packet, const FlowKey& to) noexcept;
 
 // The packet that an ICMP error is about, as far as the error quotes it.
 struct Quote {
@@ -69,5 +103,67 @@ void translate_error(Packet& packet, const Quote& quote, const FlowKey& inner,
 // By how much (XOR) an SCTP checksum field changes when its ports do. Words as they lie in
 // the header; `length`: bytes of the SCTP packet.
 uint32_t sctp_checksum_change(uint32_t ports_before, uint32_t ports_after, size_t length) noexcept;
+
+// Gives an SCTP header new ports; `length` as above.
+void translate_sctp(std::byte* l4, uint32_t ports, size_t length) noexcept;
+
+inline uint32_t ports_word(uint16_t source, uint16_t destination) noexcept {
+  return source | static_cast<uint32_t>(destination) << 16;
+}
+inline uint32_t ports_word(const FlowKey& key) noexcept {
+  return ports_word(key.source_port, key.destination_port);
+}
+
+// RFC 1624, equation 3, with the change of all that a checksum covers.
+inline void update_checksum(Be16& field, uint16_t change) noexcept {
+  const uint32_t sum = uint32_t{static_cast<uint16_t>(~field.wire())} + change;
+  field.set_wire(static_cast<uint16_t>(~(sum + (sum >> 16))));
+}
+
+// RFC 768: without a checksum there is nothing to keep right; a computed 0 is sent as all
+// ones.
+inline void update_udp_checksum(Be16& field, uint16_t change) noexcept {
+  if (field.wire() == 0) return;
+  update_checksum(field, change);
+  if (field.wire() == 0) [[unlikely]]
+    field.set_wire(0xffff);
+}
+
+inline void translate_l4(Packet& packet, const Translation& to) noexcept {
+  std::byte* const l4 = packet.data() + packet.l4_offset;
+  if (packet.l4_protocol == kProtoSctp) [[unlikely]]
+    return translate_sctp(l4, to.ports, packet.l4_length);
+  store(l4, to.ports);
+  const bool udp = packet.l4_protocol == kProtoUdp;
+  auto& field = *reinterpret_cast<Be16*>(
+      l4 + (udp ? offsetof(UdpHeader, checksum) : offsetof(TcpHeader, checksum)));
+  if (packet.offload.partial_checksum) [[unlikely]] {
+    // The field holds the pseudo-header's sum, not inverted; the rest is added on its way out.
+    const uint32_t sum = uint32_t{field.wire()} + to.change.addresses;
+    field.set_wire(static_cast<uint16_t>(sum + (sum >> 16)));
+  } else if (udp) {
+    update_udp_checksum(field, to.change.all);
+  } else {
+    update_checksum(field, to.change.all);
+  }
+}
+
+inline void translate_addresses(Packet& packet, const Translation& to) noexcept {
+  if (packet.family == Family::ip4) {
+    auto& ip = packet.l3<Ip4Header>();
+    store(&ip.source, load<uint32_t>(to.source.data()));
+    store(&ip.destination, load<uint32_t>(to.destination.data()));
+    update_checksum(ip.checksum, to.change.addresses);
+  } else {
+    auto& ip = packet.l3<Ip6Header>();
+    ip.source = to.source;
+    ip.destination = to.destination;
+  }
+}
+
+inline void translate(Packet& packet, const Translation& to) noexcept {
+  translate_addresses(packet, to);
+  translate_l4(packet, to);
+}
 
 }  // namespace weir::dataplane

@@ -16,6 +16,7 @@ namespace weir::dataplane {
 struct FlowLookup {
   FlowKey key;  // Family::none: the packet has no ports
   uint64_t hash = 0;
+  uint32_t expected = 0;  // record that the lookup will probably find
 };
 
 struct ConnectionStage {
@@ -50,15 +51,16 @@ inline void ConnectionStage::prepare(Packet* packets, std::span<const uint8_t> w
     context.connections->prefetch(flow.hash);
   }
   for (const uint8_t index : waiting) {
-    const FlowLookup& flow = context.flows[index];
-    if (flow.key.family != Family::none) context.connections->prefetch_record(flow.hash);
+    FlowLookup& flow = context.flows[index];
+    if (flow.key.family != Family::none)
+      flow.expected = context.connections->prefetch_record(flow.hash);
   }
 }
 
 inline Next ConnectionStage::classify(Packet& packet, StageContext& context) noexcept {
   const FlowLookup& flow = context.flows[context.index_of(packet)];
   if (flow.key.family == Family::none) return without_ports(packet, context);
-  const ConnectionTable::Match match = context.connections->find(flow.key, flow.hash);
+  const auto match = context.connections->find(flow.key, flow.hash, flow.expected);
   return match ? known(packet, match, context) : Next::route;
 }
 
@@ -72,8 +74,7 @@ inline Next ConnectionStage::known(Packet& packet, const ConnectionTable::Match&
     return Next::route;
   }
   context.connections->touch(connection, match.direction, tcp_flags, context.ticks);
-  return translate_to(packet, forward ? towards_backend(connection) : towards_client(connection),
-                      context);
+  return translate_as(packet, connection, match.direction, context);
 }
 
 // Whether a client's packet is to choose a backend anew: of UDP, or while TCP opens, when its

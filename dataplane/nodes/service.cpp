@@ -126,7 +126,7 @@ Next ServiceStage::connect(Packet& packet, const FrontendView& frontend, NewConn
     context.connections->touch(*added.connection, Direction::forward, wanted.tcp_flags,
                                context.ticks);
   }
-  return translate_to(packet, towards_backend(*added.connection), context);
+  return translate_as(packet, *added.connection, Direction::forward, context);
 }
 
 void ServiceStage::keep_affinity(const FrontendView& frontend, const NewConnection& made,

@@ -36,14 +36,13 @@ FlowKey fragment_key(const Packet& packet) noexcept {
   return key;
 }
 
-Next translate_to(Packet& packet, const FlowKey& to, StageContext& context) noexcept {
-  if (packet.fragment) [[unlikely]] {
-    if (!translatable(packet, to)) return drop(packet, Drop::connection_sctp_fragment);
-    context.fragments->remember(packet.in_port, fragment_key(packet), to, context.now);
-  }
-  translate(packet, to);
-  packet.translated = true;
-  return Next::route;
+Drop lead_fragments(const Packet& packet, const Translation& to, StageContext& context) noexcept {
+  // SCTP's checksum covers the whole datagram, whose length no fragment but the last tells.
+  const auto ports = load<uint32_t>(packet.data() + packet.l4_offset);
+  if (packet.l4_protocol == kProtoSctp && ports != to.ports) return Drop::connection_sctp_fragment;
+  const FlowKey addresses{.source = to.source, .destination = to.destination};
+  context.fragments->remember(packet.in_port, fragment_key(packet), addresses, context.now);
+  return Drop::count;
 }
 
 bool follow_first_fragment(Packet& packet, StageContext& context) noexcept {

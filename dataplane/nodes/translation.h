@@ -8,27 +8,36 @@
 
 namespace weir::dataplane {
 
-// Addresses and ports that packets of a connection get.
-inline FlowKey towards_backend(const Connection& connection) noexcept {
-  return {.source = connection.masquerade,
-          .destination = connection.backend,
-          .source_port = connection.masquerade_port,
-          .destination_port = connection.backend_port};
-}
-inline FlowKey towards_client(const Connection& connection) noexcept {
+// What packets of a connection get, by the direction they go.
+inline Translation translation_of(const Connection& connection, Direction direction) noexcept {
+  if (direction == Direction::forward) {
+    return {connection.masquerade, connection.backend,
+            ports_word(connection.masquerade_port, connection.backend_port),
+            connection.forward_change};
+  }
   const FlowKey& key = connection.key;
-  return {.source = key.destination,
-          .destination = key.source,
-          .source_port = key.destination_port,
-          .destination_port = key.source_port};
+  return {key.destination, key.source, ports_word(key.destination_port, key.source_port),
+          connection.forward_change.reversed()};
 }
 
 // What all fragments of a packet have in common, for FragmentTable.
 FlowKey fragment_key(const Packet& packet) noexcept;
 
-// Gives the packet the addresses and ports of `to` and sends it to route, or drops it. A
-// first fragment decides for the later ones.
-Next translate_to(Packet& packet, const FlowKey& to, StageContext& context) noexcept;
+// A first fragment decides for those behind it. Drop::count, or why it cannot be translated.
+Drop lead_fragments(const Packet& packet, const Translation& to, StageContext& context) noexcept;
+
+// Translates a packet of the connection and sends it to route, or drops it.
+inline Next translate_as(Packet& packet, const Connection& connection, Direction direction,
+                         StageContext& context) noexcept {
+  const Translation to = translation_of(connection, direction);
+  if (packet.fragment) [[unlikely]] {
+    const Drop refused = lead_fragments(packet, to, context);
+    if (refused != Drop::count) return drop(packet, refused);
+  }
+  translate(packet, to);
+  packet.translated = true;
+  return Next::route;
+}
 
 // A later fragment: false when its first one was not translated, or not seen.
 bool follow_first_fragment(Packet& packet, StageContext& context) noexcept;

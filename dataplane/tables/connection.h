@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "dataplane/api/service.h"
+#include "dataplane/core/nat.h"
 #include "dataplane/tables/backend_pool.h"
 #include "dataplane/tables/flow_key.h"
 
@@ -64,7 +65,7 @@ struct alignas(64) Connection {
   std::atomic<Ticks> lifetime;       // affinity alone; written by workers
   std::atomic<uint32_t> link;        // next record of a list of free or unlinked ones
   std::atomic<uint32_t> next_batch;  // first record of the next list (ConnectionRecords)
-  uint32_t reserved3;
+  ChecksumChange forward_change;  // by what the connection does to a client's packets
 
   bool is_affinity() const noexcept { return key.family == Family::none; }
   BackendHolder holder() const noexcept {

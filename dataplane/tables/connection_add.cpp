@@ -64,6 +64,11 @@ void ConnectionTable::fill(Connection& record, const NewConnection& wanted,
   record.forward_hash = hash(wanted.key);
   record.reverse_hash = hash(reverse);
   record.backend_id = wanted.backend_id;
+  // The backend sees what it answers to, the other way round.
+  record.forward_change = change_between(wanted.key, {.source = reverse.destination,
+                                                      .destination = reverse.source,
+                                                      .source_port = reverse.destination_port,
+                                                      .destination_port = reverse.source_port});
 }
 
 ConnectionTable::Added ConnectionTable::add(uint32_t worker, const NewConnection& wanted,

@@ -61,8 +61,11 @@ class Lab : private FrontendAddresses {
   void police(uint16_t port, const api::PortLimits& limits);
   ServiceTable& services() { return services_; }
   ConnectionTable& connections() { return connections_; }
-  // Frees what waits; there are no workers to wait for.
-  void reclaim() { rcu_.reclaim(); }
+  // The main thread's housekeeping; there are no workers to wait for.
+  void reap() {
+    connections_.reap(context_.ticks);
+    rcu_.reclaim();
+  }
   Vector& vector() { return *vector_; }
   PipelineCounters& counters() { return counters_; }
 

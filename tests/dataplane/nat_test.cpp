@@ -203,19 +203,8 @@ TEST_F(Nat, later_fragments_change_their_addresses_alone) {
                                filler(64)));
   };
   receive(frame(before));
-  EXPECT_TRUE(translatable(packet_, flow(after)));
   translate(packet_, flow(after));
   EXPECT_EQ(bytes_of(packet_), frame(after));
-}
-
-TEST_F(Nat, an_sctp_fragment_must_keep_its_ports) {
-  const Ends before = random_ends(false);
-  receive(frame_of(false, ip4({.protocol = kProtoSctp, .fragment = kIp4MoreFragments},
-                              sctp(before, filler(12)))));
-  Ends other = before;
-  EXPECT_TRUE(translatable(packet_, flow(other)));
-  ++other.destination_port;
-  EXPECT_FALSE(translatable(packet_, flow(other)));
 }
 
 TEST(SctpChecksum, changes_alike_at_every_length) {

@@ -59,6 +59,13 @@ void set_masquerade(Lab& lab, uint16_t first_port, uint16_t last_port) {
                                     .masquerade_last_port = last_port}));
 }
 
+void serve_one(Lab& lab) {
+  set_group(lab, 1, {{"10.1.0.3", 8080}});
+  set_group(lab, 2, {{"fd00::3", 8080}});
+  set_frontend(lab, {kVip4, 80}, 1);
+  set_frontend(lab, {kVip6, 80}, 2);
+}
+
 void serve(Lab& lab) {
   enum Group : uint64_t { kB = 1, kB6, kNone, kNone6, kA, kA6, kOutside };
   constexpr uint64_t kRanges = 2;

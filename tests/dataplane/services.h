@@ -31,6 +31,9 @@ void set_prefixes(Lab& lab, uint64_t key, std::initializer_list<const char*> pre
 // Masqueraded connections get the gateways' addresses and ports of this range.
 void set_masquerade(Lab& lab, uint16_t first_port, uint16_t last_port);
 
+// VIP:80 alone, as below.
+void serve_one(Lab& lab);
+
 // What the service rows are about:
 //   VIP:80     pod B's port 8080: UDP, TCP, SCTP, both families
 //   VIP:81     nobody            VIP:82   nobody, dropped in silence
