@@ -121,6 +121,7 @@ void add_all_commands(Program& program) {
   add_route_commands(program);
   add_worker_commands(program);
   add_drop_commands(program);
+  add_conn_commands(program);
   add_stats_command(program);
   add_pod_commands(program);
   add_trace_command(program);

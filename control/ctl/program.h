@@ -52,6 +52,7 @@ void add_port_commands(Program& program);
 void add_route_commands(Program& program);
 void add_worker_commands(Program& program);
 void add_drop_commands(Program& program);
+void add_conn_commands(Program& program);
 void add_stats_command(Program& program);
 void add_pod_commands(Program& program);
 void add_trace_command(Program& program);

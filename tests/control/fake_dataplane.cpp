@@ -120,6 +120,9 @@ FakeDataplane::Answer FakeDataplane::answer_list(const api::Message& request) {
     case api::MessageType::route_list: return {reply_packets(request, routes)};
     case api::MessageType::worker_list: return {reply_packets(request, workers)};
     case api::MessageType::drop_list: return {reply_packets(request, drops)};
+    case api::MessageType::connection_list: return {reply_packets(request, connections)};
+    case api::MessageType::connection_stats:
+      return {reply_packets<api::ConnectionStats>(request, {connection_stats})};
     case api::MessageType::route_lookup: {
       if (routes.empty()) return {{error_packet(request, {ErrorCode::not_found, "no route"})}};
       return {reply_packets<api::Route>(request, {routes.front()})};

@@ -55,6 +55,8 @@ class FakeDataplane {
   std::vector<api::Route> routes;
   std::vector<api::WorkerState> workers;
   std::vector<api::DropCounter> drops;
+  std::vector<api::ConnectionState> connections;
+  api::ConnectionStats connection_stats;
   std::vector<std::vector<api::TraceRecord>> traces;  // one for each trace_read after the start
 
  private:

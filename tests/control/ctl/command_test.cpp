@@ -21,6 +21,8 @@ class CtlCommand : public testing::Test {
     dataplane_.routes = {route_record("10.244.0.5/32", api::RouteKind::port, 7)};
     dataplane_.workers = {worker_record()};
     dataplane_.drops = {drop_record("parse_runt", 0), drop_record("source_ip4", 3)};
+    dataplane_.connections = {connection_record(7)};
+    dataplane_.connection_stats.capacity = 1000;
     dataplane_.status.pid = 42;
   }
 
@@ -52,6 +54,8 @@ TEST_F(CtlCommand, EveryReadingCommandGivesTextAndJson) {
                                                        {"worker", "show"},
                                                        {"drop", "list"},
                                                        {"drop", "list", "--all"},
+                                                       {"conn", "list"},
+                                                       {"conn", "stats"},
                                                        {"stats", "--interval", "0"},
                                                        {"version"}};
   for (auto command : commands) {
@@ -120,6 +124,29 @@ TEST_F(CtlCommand, DropListAsksForThePortThatWasNamed) {
   const auto seen = dataplane_.seen(api::MessageType::drop_list);
   ASSERT_EQ(seen.size(), 1U);
   EXPECT_EQ(seen[0].records<api::PortKey>()[0].key, 8U);
+}
+
+TEST_F(CtlCommand, ConnListAsksForWhatWasWanted) {
+  EXPECT_EQ(run({"conn", "list", "--address", "10.96.0.10", "--port", "53", "--protocol", "udp",
+                 "--limit", "5"})
+                .exit,
+            0);
+  const auto seen = dataplane_.seen(api::MessageType::connection_list);
+  ASSERT_EQ(seen.size(), 1U);
+  const auto query = seen[0].records<api::ConnectionQuery>()[0];
+  EXPECT_EQ(query.address, *parse_address("10.96.0.10"));
+  EXPECT_EQ(query.port, 53);
+  EXPECT_EQ(query.protocol, 17);
+  EXPECT_EQ(query.limit, 5U);
+  EXPECT_EQ(run({"conn", "list", "--protocol", "icmp"}).exit, 2);
+}
+
+TEST_F(CtlCommand, ConnListGoesOnAfterAFullPage) {
+  dataplane_.connections.assign(10000, connection_record(7));
+  EXPECT_EQ(run({"conn", "list", "-j", "--limit", "20000"}).json().size(), 20000U);
+  const auto seen = dataplane_.seen(api::MessageType::connection_list);
+  ASSERT_EQ(seen.size(), 2U);
+  EXPECT_EQ(seen[1].records<api::ConnectionQuery>()[0].first, 10U);
 }
 
 TEST_F(CtlCommand, RouteGetSaysWhenThereIsNone) {

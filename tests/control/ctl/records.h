@@ -43,6 +43,22 @@ inline api::DropCounter drop_record(std::string_view name, uint64_t packets) {
   return drop;
 }
 
+inline api::ConnectionState connection_record(uint64_t port) {
+  const auto end = [](std::string_view address, uint16_t number) {
+    return api::FrontendKey{.address = *parse_address(address), .port = number, .protocol = 17};
+  };
+  return {.client = end("10.244.0.5", 4000),
+          .frontend = end("10.96.0.10", 53),
+          .backend = end("10.244.0.6", 5353),
+          .masquerade = end("10.244.0.1", 2000),
+          .phase = api::ConnectionPhase::open,
+          .flags = api::kConnectionMasqueraded,
+          .idle_seconds = 3,
+          .left_seconds = 177,
+          .number = 9,
+          .port_key = port};
+}
+
 inline api::WorkerState worker_record() {
   api::WorkerState worker;
   worker.core = 3;

@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "control/ctl/conn_view.h"
 #include "control/ctl/drop_view.h"
 #include "control/ctl/json_view.h"
 #include "control/ctl/port_view.h"
@@ -187,6 +188,30 @@ TEST(CtlRouteView, SortsAndNamesPorts) {
   EXPECT_EQ(json[2]["port"], (Json{{"key", 7}, {"name", "default/web"}}));
   EXPECT_EQ(json[0]["port"], nullptr);
   EXPECT_EQ(json[1]["unresolved"], true);
+}
+
+TEST(CtlConnView, ShowsEveryEndAndWhoseItIs) {
+  std::vector connections{test::connection_record(7), test::connection_record(0)};
+  connections[1].flags = 0;
+  connections[1].client.address = *parse_address("fd00::2");
+  connections[1].phase = static_cast<api::ConnectionPhase>(9);
+  const PortNames names = port_names(two_ports());
+  EXPECT_EQ(connections_text(connections, names),
+            "PROTOCOL  CLIENT           FRONTEND       BACKEND          MASQUERADE       PHASE  "
+            "  IDLE   LEFT  PORT\n"
+            "udp       10.244.0.5:4000  10.96.0.10:53  10.244.0.6:5353  10.244.0.1:2000  open   "
+            "   3 s  177 s  default/web (key 7)\n"
+            "udp       [fd00::2]:4000   10.96.0.10:53  10.244.0.6:5353  -                unknown"
+            "   3 s  177 s  -\n");
+  const Json json = connections_json(connections, names);
+  EXPECT_EQ(json[0]["masquerade"], (Json{{"address", "10.244.0.1"}, {"port", 2000}}));
+  EXPECT_EQ(json[1]["masquerade"], nullptr);
+}
+
+TEST(CtlConnView, StatsAreNumbers) {
+  const api::ConnectionStats stats{.capacity = 1000, .in_use = 12, .created = 1ULL << 60};
+  EXPECT_NE(connection_stats_text(stats).find("12 of 1000"), std::string::npos);
+  EXPECT_EQ(connection_stats_json(stats)["created"], std::to_string(1ULL << 60));
 }
 
 TEST(CtlWorkerView, DerivesRatesAndSkipsIdleStages) {
