@@ -27,6 +27,7 @@ struct DataplaneConfig {
   std::vector<uint32_t> workers;  // cores, one worker each; never empty after load()
   Hugepages hugepages = Hugepages::automatic;
   uint32_t memory_mib = 256;          // for packet buffers and rings
+  uint32_t connections = 1U << 20;    // to services at once, 144 bytes each when they are used
   std::string log_level = "info";     // trace, debug, info, warn, error, critical or off
   std::vector<std::string> eal_args;  // passed to DPDK's EAL after weir's own
 };

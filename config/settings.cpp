@@ -17,6 +17,8 @@ namespace {
 
 constexpr uint64_t kMinMemoryMib = 64;
 constexpr uint64_t kMaxMemoryMib = 1 << 20;
+constexpr uint64_t kMinConnections = 1024;
+constexpr uint64_t kMaxConnections = (1 << 24) - 1;  // numbers of the dataplane's records
 constexpr uint64_t kMinMtu = 68;       // RFC 791
 constexpr uint64_t kMinMtuIp6 = 1280;  // RFC 8200 5
 constexpr uint64_t kMaxMtu = 65535;
@@ -107,6 +109,13 @@ Status parse_memory(const Json& value, const std::string& path, Config& config) 
   uint64_t number = 0;
   if (Status s = read_number(value, path, kMinMemoryMib, kMaxMemoryMib, number); !s) return s;
   config.dataplane.memory_mib = static_cast<uint32_t>(number);
+  return {};
+}
+
+Status parse_connections(const Json& value, const std::string& path, Config& config) {
+  uint64_t number = 0;
+  if (Status s = read_number(value, path, kMinConnections, kMaxConnections, number); !s) return s;
+  config.dataplane.connections = static_cast<uint32_t>(number);
   return {};
 }
 
@@ -402,6 +411,7 @@ constexpr std::array kSettings{
     Setting{"dataplane", "workers", parse_workers},
     Setting{"dataplane", "hugepages", parse_hugepages},
     Setting{"dataplane", "memory_mib", parse_memory},
+    Setting{"dataplane", "connections", parse_connections},
     Setting{"dataplane", "log_level", parse_dataplane_log},
     Setting{"dataplane", "eal_args", parse_eal_args},
     Setting{"control", "log_level", parse_control_log},

@@ -102,7 +102,8 @@ Status serve(const config::Config& config) {
   if (!hugepages) return hugepages.error();
   auto loop = EventLoop::create();
   if (!loop) return loop.error();
-  auto dataplane = Dataplane::make({config.dataplane.workers, *hugepages}, **loop);
+  auto dataplane =
+      Dataplane::make({config.dataplane.workers, *hugepages, config.dataplane.connections}, **loop);
   if (!dataplane) return dataplane.error();
   auto server = ApiServer::listen(config::dataplane_socket(), **dataplane, **loop);
   if (!server) return server.error();

@@ -70,6 +70,8 @@ const Bad kBad[] = {
     {"Hugepages", R"({"dataplane": {"hugepages": "yes"}})",
      R"("auto", "required" or "off", but is "yes")"},
     {"MemoryLow", R"({"dataplane": {"memory_mib": 1}})", "from 64 to 1048576, but is 1"},
+    {"ConnectionsLow", R"({"dataplane": {"connections": 1000}})", "from 1024 to 16777215, but is 1000"},
+    {"ConnectionsHigh", R"({"dataplane": {"connections": 16777216}})", "from 1024"},
     {"MemoryHuge", R"({"dataplane": {"memory_mib": 18446744073709551615}})", "from 64"},
     {"LogLevel", R"({"control": {"log_level": "loud"}})", "control.log_level must be \"trace\""},
     {"EalArgs", R"({"dataplane": {"eal_args": [1]}})", "dataplane.eal_args[0] must be a string"},
@@ -137,7 +139,7 @@ TEST(Config, AnEmptyObjectIsAllDefaults) {
 
 TEST(Config, EveryKeyIsRead) {
   const auto config = parse(R"({
-    "dataplane": {"workers": [1023, 7], "hugepages": "required", "memory_mib": 64, "log_level": "off",
+    "dataplane": {"workers": [1023, 7], "hugepages": "required", "memory_mib": 64, "connections": 4096, "log_level": "off",
                   "eal_args": ["--a", "b"]},
     "control": {"log_level": "trace", "metrics": "[::1]:1"},
     "network": {"name": "n.1", "pod_cidrs": ["10.0.0.0/29", "10.0.0.8/29"], "mtu": 68, "max_pods": 7,
@@ -149,6 +151,7 @@ TEST(Config, EveryKeyIsRead) {
   EXPECT_EQ(config->dataplane.workers, (std::vector<uint32_t>{1023, 7}));
   EXPECT_EQ(config->dataplane.hugepages, Hugepages::required);
   EXPECT_EQ(config->dataplane.memory_mib, 64U);
+  EXPECT_EQ(config->dataplane.connections, 4096U);
   EXPECT_EQ(config->dataplane.log_level, "off");
   EXPECT_EQ(config->dataplane.eal_args, (std::vector<std::string>{"--a", "b"}));
   EXPECT_EQ(config->control.log_level, "trace");
@@ -226,6 +229,7 @@ TEST(ConfigFile, TheExampleLoadsAndHoldsTheDefaults) {
   const auto defaults = parse("{}", "x");
   ASSERT_TRUE(defaults);
   EXPECT_EQ(example->dataplane.memory_mib, defaults->dataplane.memory_mib);
+  EXPECT_EQ(example->dataplane.connections, defaults->dataplane.connections);
   EXPECT_EQ(example->control.metrics, defaults->control.metrics);
   EXPECT_EQ(example->network.pod_cidrs, defaults->network.pod_cidrs);
   EXPECT_EQ(example->network.socket_mode, defaults->network.socket_mode);
