@@ -102,17 +102,33 @@ void add_gauge(const char* name, const char* help, uint64_t value, Families& out
   out.push_back(family.take());
 }
 
+void add_counter(const char* name, const char* help, uint64_t value, Families& out) {
+  FamilyBuilder family(name, help, MetricType::Counter);
+  family.add(value);
+  out.push_back(family.take());
+}
+
+void add_connections(const api::ConnectionStats& stats, Families& out) {
+  add_gauge("weir_connections", "Connections to services, affinities included", stats.in_use, out);
+  add_gauge("weir_connections_limit", "Connections that fit into the table", stats.capacity, out);
+  add_counter("weir_connections_created_total", "Connections to services that were made", stats.created, out);
+  add_counter("weir_connections_expired_total", "Connections that timed out", stats.expired, out);
+  add_counter("weir_connections_repicked_total", "Connections that moved away from a removed backend",
+              stats.repicked, out);
+}
+
 void add_dataplane(const DataplaneNumbers& numbers, Families& out) {
   const api::DataplaneStatus& status = numbers.status;
   add_gauge("weir_dataplane_ports", "Ports of the dataplane", status.ports, out);
   add_gauge("weir_dataplane_routes", "Routes of the dataplane", status.routes, out);
-  add_gauge("weir_dataplane_table_bytes", "Memory of route tables", status.table_bytes, out);
+  add_gauge("weir_dataplane_table_bytes", "Memory of tables", status.table_bytes, out);
   add_gauge("weir_dataplane_pending_reclaim", "Objects that wait for a grace period",
             status.pending_reclaim, out);
   add_gauge("weir_dataplane_generation", "Last completed replay", status.generation, out);
   add_ports(numbers.ports, out);
   add_workers(numbers.workers, out);
   add_drops(numbers.drops, out);
+  add_connections(numbers.connections, out);
 }
 
 void add_control(const ControlNumbers& numbers, Families& out) {

@@ -16,6 +16,7 @@ struct DataplaneNumbers {
   std::vector<api::PortState> ports;
   std::vector<api::WorkerState> workers;
   std::vector<api::DropCounter> drops;
+  api::ConnectionStats connections;
 };
 
 struct ControlNumbers {

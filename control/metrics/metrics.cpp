@@ -23,7 +23,10 @@ Result<DataplaneNumbers> ask_dataplane(api::Client& client) {
   if (!workers) return workers.error();
   auto drops = client.drop_list();
   if (!drops) return drops.error();
-  return DataplaneNumbers{*status, *std::move(ports), *std::move(workers), *std::move(drops)};
+  const auto connections = client.connection_stats();
+  if (!connections) return connections.error();
+  return DataplaneNumbers{*status, *std::move(ports), *std::move(workers), *std::move(drops),
+                          *connections};
 }
 
 // On the loop's thread.
