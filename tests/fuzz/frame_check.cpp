@@ -1,5 +1,7 @@
 #include "tests/fuzz/frame_check.h"
 
+#include <optional>
+
 #include "tests/fuzz/input.h"
 
 namespace weir::fuzz {
@@ -130,6 +132,17 @@ Bytes pseudo_header(const Bytes& packet, size_t l4_length, uint8_t protocol) {
          Bytes{static_cast<uint8_t>(l4_length >> 8), static_cast<uint8_t>(l4_length), 0, protocol};
 }
 
+// What the L4 checksum comes to over TCP or UDP right behind the IP header; nullopt: there is
+// none to keep right.
+std::optional<size_t> checksum_remainder(const Bytes& packet) {
+  const uint8_t protocol = is_ip4(packet) ? packet[9] : packet[6];
+  if (protocol != 6 && protocol != kUdp) return std::nullopt;
+  if (is_ip4(packet) && (be16(packet, 6) & 0x3fff) != 0) return std::nullopt;
+  const Bytes l4 = part(packet, header_length(packet));
+  if (protocol == kUdp && be16(l4, 6) == 0) return std::nullopt;
+  return naive_checksum(pseudo_header(packet, l4.size(), protocol) + l4);
+}
+
 }  // namespace
 
 Bytes Original::packet() const {
@@ -164,6 +177,19 @@ void check_forwarded(const Original& original, const std::vector<Bytes>& sent) {
   const Bytes whole = with_checksum(original, packet);
   if (sent.size() > 1) return check_fragments(whole, sent);
   WEIR_INVARIANT(without_hop(part(sent[0], kEthernet)) == without_hop(whole));
+}
+
+void check_translated(const Original& original, const std::vector<Bytes>& sent) {
+  if (sent.size() != 1 || original.offload.gso != Gso::none) return;
+  const Bytes before = with_checksum(original, original.packet());
+  const Bytes after = part(sent[0], kEthernet);
+  WEIR_INVARIANT(before.size() == after.size());
+  const auto remainder = checksum_remainder(before);
+  if (!remainder) return;
+  const auto remainder_after = checksum_remainder(after);
+  WEIR_INVARIANT(remainder_after && same_sum(*remainder, *remainder_after));
+  const size_t header = header_length(before) + (before[is_ip4(before) ? 9 : 6] == kUdp ? 8 : 20);
+  WEIR_INVARIANT(part(before, header) == part(after, header));
 }
 
 void check_generated(const Original& original, const Bytes& sent) {

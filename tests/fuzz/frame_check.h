@@ -29,6 +29,10 @@ void check_wire_format(const Bytes& frame, const MacAddress& to, uint32_t mtu);
 // The packet was forwarded: `sent` together carry what came in, each with right checksums.
 void check_forwarded(const Original& original, const std::vector<Bytes>& sent);
 
+// The packet was forwarded with other addresses and ports: its L4 checksum is as right or as
+// wrong as it was, and its payload the same.
+void check_translated(const Original& original, const std::vector<Bytes>& sent);
+
 // weir made the packet itself: an ICMP error that quotes what came in, or an echo reply.
 void check_generated(const Original& original, const Bytes& sent);
 

@@ -120,6 +120,44 @@ def pipeline():
         bytes((10, 1, 0, 1)))))
     yield "four_at_once", vector(*[packet(ether(0x800, ip4(udp(), ttl=1 + i))) for i in range(4)])
     yield "from_the_host", vector(packet(ether(0x800, ip4(udp())), port=2))
+    yield from services()
+
+
+# The dataplane has connections from port 4000 to port 80 of these (tests/dataplane/services.h).
+VIP4, VIP6 = "10.96.0.1", bytes.fromhex("fd000096" + "00" * 11 + "01")
+
+
+def ports(l4, source, destination):
+    return struct.pack("!HH", source, destination) + l4[4:]
+
+
+def from_b(packet4):
+    return packet4[:12] + bytes((10, 1, 0, 3)) + bytes((10, 1, 0, 2)) + packet4[20:]
+
+
+def to_vip6(packet6):
+    return packet6[:24] + VIP6 + packet6[40:]
+
+
+def services():
+    request, reply = ports(udp(checksum=1), 4000, 80), ports(udp(checksum=1), 8080, 4000)
+    yield "service_hit", vector(packet(ether(0x800, ip4(request, VIP4))))
+    yield "service_hit6", vector(packet(ether(0x86DD, to_vip6(ip6(request)))))
+    yield "service_opens", vector(packet(ether(0x800, ip4(ports(udp(), 4001, 80), VIP4))))
+    yield "service_tcp", vector(packet(ether(0x800, ip4(ports(tcp(), 4000, 80), VIP4, 6))))
+    yield "service_hairpin", vector(packet(ether(0x800, ip4(ports(udp(), 4000, 83), VIP4))))
+    yield "service_refuses", vector(packet(ether(0x800, ip4(ports(udp(), 4000, 81), VIP4))))
+    yield "service_expires", vector(packet(ether(0x800, ip4(request, VIP4, ttl=1))))
+    yield "service_echo", vector(packet(ether(0x800, ip4(icmp(8), VIP4, 1))))
+    yield "service_reply", vector(packet(ether(0x800, from_b(ip4(reply))), port=1))
+    yield "service_fragments", vector(
+        packet(ether(0x800, ip4(ports(udp(b"x" * 8), 4000, 80), VIP4, fragment=0x2000))),
+        packet(ether(0x800, ip4(b"y" * 16, VIP4, fragment=2))))
+    about = ip4(ports(udp(), 4000, 8080))
+    yield "service_error", vector(
+        packet(ether(0x800, from_b(ip4(icmp(3, b"\0\0\0\0" + about), protocol=1))), port=1))
+    yield "service_partial", vector(packet(
+        ether(0x800, ip4(ports(udp(checksum=0x1234), 4000, 80), VIP4)), PARTIAL, start=34, field=6))
 
 
 # ---- memif -------------------------------------------------------------------------

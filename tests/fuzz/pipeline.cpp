@@ -1,11 +1,12 @@
 // Frames as any pod may send them, in any pieces and with any offload header, through all
 // stages and out as a port would send them. Every packet gets one verdict, all that leaves
-// is well formed and says what came in, and nothing outside the frames is touched.
+// is well formed and says what came in, and nothing outside the frames is touched. There
+// are services, and open connections to them.
 //
 // Input: packets of a vector (1 to 4), each as Script below, then its frame.
 #include "dataplane/core/pipeline.h"
 
-#include "tests/dataplane/lab.h"
+#include "tests/dataplane/services.h"
 #include "tests/fuzz/frame_check.h"
 #include "tests/fuzz/input.h"
 
@@ -88,10 +89,13 @@ void repair(Bytes& frame, const Script& script, const MacAddress& source) {
 
 class Pipeline {
  public:
+  Pipeline() { test::serve(lab_); }
+
   void run(Input& input) {
+    forget();
+    open_connections();
     std::vector<Sent> sent(1 + input.below(4));
     const uint64_t dropped_before = drops();
-    lab_.context().now += kLabTscHz;
     for (size_t i = 0; i < sent.size(); ++i) load(sent[i], lab_.vector().packets[i], input);
     Verdicts verdicts(sent);
     lab_.vector().start(static_cast<uint16_t>(sent.size()));
@@ -108,6 +112,26 @@ class Pipeline {
   }
 
  private:
+  // Each input begins with the same state: longer than any connection or fragment is kept.
+  void forget() {
+    lab_.context().now += 2 * FragmentTable::kSeconds * kLabTscHz;
+    lab_.context().ticks += 2 * 86400 * kTicksPerSecond;
+    for (int i = 0; i < 2; ++i) lab_.connections().reap(lab_.context().ticks, UINT32_MAX);
+    lab_.reap();
+  }
+
+  void open_connections() {
+    const auto udp = test::udp(test::filler(10), {.destination = 80});
+    const auto tcp = test::tcp(test::filler(10), {.destination = 80});
+    lab_.run(test::eth(kEtherIp4, test::ip4({.destination = test::kVip4}, udp)));
+    lab_.run(test::eth(kEtherIp6, test::ip6({.destination = test::kVip6}, udp)));
+    lab_.run(
+        test::eth(kEtherIp4, test::ip4({.destination = test::kVip4, .protocol = kProtoTcp}, tcp)));
+    lab_.run(test::eth(kEtherIp6,
+                       test::ip6({.destination = test::kVip6, .next_header = kProtoTcp}, tcp)));
+    WEIR_INVARIANT(!lab_.connections().empty());
+  }
+
   // All that was counted at any port, for any reason.
   uint64_t drops() {
     uint64_t sum = 0;
@@ -179,6 +203,7 @@ class Pipeline {
     const PortInfo* port = info(packet.out_port);
     WEIR_INVARIANT(port != nullptr);
     const bool generated = packet.generated;
+    const bool translated = packet.translated;
     const bool takes_offload = (one.script.flags & kTakesOffload) != 0 && !generated;
     std::vector<Bytes> frames;
     const Drop verdict = for_each_piece(packet, takes_offload, *pieces_, [&](Packet& piece) {
@@ -198,7 +223,9 @@ class Pipeline {
       return;
     }
     if ((one.script.flags & kBodyChanges) != 0) return;
-    if (generated) {
+    if (translated) {
+      if (!generated && !takes_offload) check_translated(one.original, frames);
+    } else if (generated) {
       WEIR_INVARIANT(frames.size() == 1);
       check_generated(one.original, frames[0]);
     } else if (!takes_offload) {
