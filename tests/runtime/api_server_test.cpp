@@ -83,6 +83,45 @@ class ApiServerTest : public ::testing::Test {
   std::atomic<bool> stop_{false};
 };
 
+TEST_F(ApiServerTest, ServicesAreSetListedAndSweptByAReplay) {
+  api::Client client = this->client();
+  const api::Backend backend{.group = 5,
+                             .address = *parse_address("10.1.0.3"),
+                             .port = 8080,
+                             .flags = api::kListFirst | api::kListLast};
+  api::Frontend frontend{
+      .key = {.address = *parse_address("10.96.0.1"), .port = 80, .protocol = 6},
+      .kind = api::FrontendKind::cluster_ip,
+      .group_inside = 5,
+      .group_outside = 5};
+  ASSERT_TRUE(client.replay_begin(1));
+  EXPECT_EQ(client.frontend_set({&frontend, 1}).error().code, ErrorCode::not_found);
+  ASSERT_TRUE(client.group_set({&backend, 1}));
+  frontend.name.fill('x');
+  ASSERT_TRUE(client.frontend_set({&frontend, 1}));
+  EXPECT_FALSE(client.group_delete(std::vector<api::ListKey>{{5}}));
+  ASSERT_TRUE(client.replay_end(1));
+  const auto frontends = client.frontend_list();
+  ASSERT_TRUE(frontends);
+  ASSERT_EQ(frontends->size(), 1U);
+  EXPECT_EQ(api::get_text((*frontends)[0].config.name).size(), frontend.name.size() - 1);
+  EXPECT_EQ((*frontends)[0].backends_inside, 1U);
+  EXPECT_EQ(client.group_list(5)->size(), 1U);
+  EXPECT_EQ(client.route_lookup(*parse_address("10.96.0.1"))->kind, api::RouteKind::service);
+  EXPECT_TRUE(client.service_settings({.masquerade4 = *parse_address("10.1.0.1")}));
+  EXPECT_FALSE(client.service_settings({.masquerade4 = *parse_address("fd00::1")}));
+  EXPECT_EQ(client.connection_stats()->capacity, 1U << 20);
+  EXPECT_TRUE(client.connection_list({})->empty());
+
+  ASSERT_TRUE(client.replay_begin(2));
+  const auto swept = client.replay_end(2);
+  ASSERT_TRUE(swept);
+  EXPECT_EQ(swept->frontends_swept, 1U);
+  EXPECT_EQ(swept->lists_swept, 1U);
+  EXPECT_TRUE(client.frontend_list()->empty());
+  EXPECT_EQ(client.route_lookup(*parse_address("10.96.0.1")).error().code, ErrorCode::not_found);
+}
+
 TEST_F(ApiServerTest, TellsWhoItIs) {
   api::Client one = client();
   EXPECT_EQ(api::get_text(one.peer().name), "weir-dataplane");
