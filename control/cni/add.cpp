@@ -338,7 +338,14 @@ Task<cni::Outcome<cni::Json>> add_attachment(Controller& controller, cni::Reques
   if (!failure) failure = addition.prepare();
   if (!failure) failure = co_await addition.attach();
   if (!failure) failure = addition.finish();
-  if (!failure) co_return addition.result();
+  if (!failure) {
+    // A pod's host ports are there when its runtime goes on.
+    if (controller.services.dirty()) {
+      const Status sent = co_await controller.service_sync.flush();
+      if (!sent) spdlog::warn("services of {}: {}", addition.row().container_id, sent.error().text);
+    }
+    co_return addition.result();
+  }
   if (addition.row().id != 0) co_await teardown(controller, addition.row());
   spdlog::warn("ADD {} {}: {}: {}", addition.row().container_id, addition.row().ifname,
                failure->msg, failure->details);

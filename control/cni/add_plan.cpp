@@ -6,6 +6,7 @@
 #include "control/cni/device_info.h"
 #include "control/cni/pod_port.h"
 #include "control/cni/shared_ipam.h"
+#include "control/services/parse.h"
 
 namespace weir::control {
 
@@ -63,11 +64,17 @@ std::optional<cni::Error> set_addressing(const Controller& controller, AddPlan& 
 
 // A mapping that nobody carries out must not look as if it worked.
 std::optional<cni::Error> check_mappings(const cni::NetworkConfig& config) {
-  const bool wanted = std::ranges::any_of(
-      config.runtime.port_mappings, [](const auto& mapping) { return mapping.host_port != 0; });
-  if (!wanted) return std::nullopt;
-  return cni::Error{cni::Code::unsupported_field, "this version maps no host ports",
-                    "chain the portmap plugin after weir-cni and declare portMappings there"};
+  for (const cni::PortMapping& mapping : config.runtime.port_mappings) {
+    const IpAddress any{.family = mapping.host_ip.family};
+    if (mapping.host_port == 0 || mapping.host_ip == any || is_service_address(mapping.host_ip)) {
+      continue;
+    }
+    return cni::Error{cni::Code::unsupported_field,
+                      "host ports on " + to_string(mapping.host_ip) + " are not mapped",
+                      "leave hostIP out or name an address that others reach; or chain the portmap "
+                      "plugin after weir-cni and declare portMappings there"};
+  }
+  return std::nullopt;
 }
 
 // What the runtime asks for by capability.

@@ -39,9 +39,10 @@ const char* to_text(ServiceSource source) {
   switch (source) {
     case ServiceSource::operator_given: return "weirctl";
     case ServiceSource::directory: return "directory";
-    case ServiceSource::registration: break;
+    case ServiceSource::registration: return "registration";
+    case ServiceSource::pods: break;
   }
-  return "registration";
+  return "pod";
 }
 
 const Service* ServiceCatalog::Entry::service() const noexcept {
@@ -135,7 +136,7 @@ void ServiceCatalog::replace(ServiceSource source, ServiceObjects objects) {
   put(source, std::move(objects));
 }
 
-void ServiceCatalog::touch_selecting(const LabelledPod& pod) {
+void ServiceCatalog::touch_selecting(const AttachedPod& pod) {
   for (const auto& [name, entry] : entries_) {
     const Service* service = entry.service();
     if (service != nullptr && name.space == pod.name.space &&
@@ -145,18 +146,22 @@ void ServiceCatalog::touch_selecting(const LabelledPod& pod) {
   }
 }
 
-void ServiceCatalog::set_pod(uint64_t attachment, LabelledPod pod) {
-  LabelledPod& place = pods_[attachment];
+void ServiceCatalog::set_pod(uint64_t attachment, AttachedPod pod) {
+  AttachedPod& place = pods_[attachment];
   if (place == pod) return;
   touch_selecting(place);
   place = std::move(pod);
   touch_selecting(place);
+  if (!place.host_ports.empty()) {
+    put(ServiceSource::pods, host_port_objects(attachment, place, node_));
+  }
 }
 
 void ServiceCatalog::remove_pod(uint64_t attachment) {
   const auto found = pods_.find(attachment);
   if (found == pods_.end()) return;
   touch_selecting(found->second);
+  remove(ServiceSource::pods, host_port_name(attachment, found->second));
   pods_.erase(found);
 }
 

@@ -16,8 +16,8 @@ namespace weir::control {
 
 // Where objects come from. A service that two sources describe is the earlier one's;
 // endpoints of all sources count.
-enum class ServiceSource : uint8_t { operator_given, directory, registration };
-inline constexpr size_t kServiceSources = 3;
+enum class ServiceSource : uint8_t { operator_given, directory, registration, pods };
+inline constexpr size_t kServiceSources = 4;
 const char* to_text(ServiceSource source);
 
 class ServiceCatalog {
@@ -35,7 +35,8 @@ class ServiceCatalog {
   bool remove(ServiceSource source, const ObjectName& service);
   bool remove_slice(ServiceSource source, const ObjectName& slice);
 
-  void set_pod(uint64_t attachment, LabelledPod pod);
+  // Its host ports become a service of the source `pods`.
+  void set_pod(uint64_t attachment, AttachedPod pod);
   void remove_pod(uint64_t attachment);
 
   bool dirty() const noexcept { return node_dirty_ || !dirty_.empty(); }
@@ -78,7 +79,7 @@ class ServiceCatalog {
 
   void put_service(ServiceSource source, Service service);
   void put_slice(ServiceSource source, EndpointSlice slice);
-  void touch_selecting(const LabelledPod& pod);
+  void touch_selecting(const AttachedPod& pod);
   CompiledService compile_entry(Entry& entry) const;
   void compile_service(const ObjectName& name, ServicePlan& plan,
                        std::set<api::FrontendKey, FrontendKeyLess>& touched);
@@ -89,7 +90,7 @@ class ServiceCatalog {
   NodeFacts node_;
   std::map<ObjectName, Entry> entries_;
   std::map<SliceKey, ObjectName> slice_services_;  // which entry holds a slice
-  LabelledPods pods_;
+  AttachedPods pods_;
   std::set<ObjectName> dirty_;
   bool node_dirty_ = true;
   uint64_t shape_ = 1;

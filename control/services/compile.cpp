@@ -145,6 +145,20 @@ bool serves_family(const Service& service, Family family) {
   return service.cluster_ips.empty() || std::ranges::any_of(service.cluster_ips, same);
 }
 
+// A mapping to one address of the node is served on the gateway too: the node's kernel turns
+// packets for it there.
+std::vector<IpAddress> host_addresses(const ServicePort& port, const NodeFacts& node) {
+  const bool all = port.host_ip == IpAddress{.family = port.host_ip.family};
+  if (all) return node.addresses;
+  std::vector<IpAddress> addresses = node.masquerade;
+  addresses.push_back(port.host_ip);
+  return addresses;
+}
+
+bool wants_host_port(const ServicePort& port, Family family) {
+  return port.host_ip.is_none() || port.host_ip.family == family;
+}
+
 void compile_family(const Service& service, Family family,
                     const std::vector<const EndpointSlice*>& slices, const NodeFacts& node,
                     CompiledService& out) {
@@ -154,6 +168,11 @@ void compile_family(const Service& service, Family family,
   for (const ServicePort& port : service.ports) {
     PortCompiler compiler(service, port, family, find_candidates(port, family, slices, node), node,
                           out);
+    if (service.host_ports) {
+      if (!wants_host_port(port, family)) continue;
+      compiler.add_external(host_addresses(port, node), port.port, api::FrontendKind::host_port, 0);
+      continue;
+    }
     compiler.add_cluster_ips();
     compiler.add_external(service.external_ips, port.port, api::FrontendKind::external_ip, 0);
     compiler.add_external(service.ingress_ips, port.port, api::FrontendKind::load_balancer, ranges);

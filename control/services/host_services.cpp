@@ -12,7 +12,20 @@ namespace {
 
 bool is_external(api::FrontendKind kind) {
   return kind == api::FrontendKind::node_port || kind == api::FrontendKind::external_ip ||
-         kind == api::FrontendKind::load_balancer;
+         kind == api::FrontendKind::load_balancer || kind == api::FrontendKind::host_port;
+}
+
+// The address that a pod's mapping names; none: it has all of the node's.
+IpAddress host_ip(const Controller& controller, const api::FrontendKey& key) {
+  const ObjectName* owner = controller.services.owner(key);
+  const auto found = owner == nullptr ? std::nullopt : controller.services.find(*owner);
+  if (!found) return {};
+  for (const ServicePort& port : found->service->ports) {
+    const bool all = port.host_ip == IpAddress{.family = port.host_ip.family};
+    if (port.port == key.port && port.protocol == key.protocol)
+      return all ? IpAddress{} : port.host_ip;
+  }
+  return {};
 }
 
 void report(const ServiceRoutes& routes) {
@@ -67,7 +80,9 @@ HostServiceState host_services(const Controller& controller) {
       (key.address.is_ip4() ? state.outside4 : state.outside6) = true;
     }
     if (frontend.kind == api::FrontendKind::node_port) {
-      state.rules.ports.insert({key.protocol, key.port});
+      state.rules.ports.insert({key.protocol, key.port, {}});
+    } else if (frontend.kind == api::FrontendKind::host_port) {
+      state.rules.ports.insert({key.protocol, key.port, host_ip(controller, key)});
     } else {
       state.routes.insert(key.address);
     }

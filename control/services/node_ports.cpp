@@ -13,28 +13,39 @@ namespace {
 constexpr std::array kPlaces{"/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"};
 constexpr std::chrono::seconds kBound(10);
 
+// Those of all addresses.
 std::string ports_of(const NodePorts& ports, uint8_t protocol) {
   std::string text;
-  for (const auto& [number, port] : ports) {
-    if (number == protocol) text += (text.empty() ? "" : ", ") + std::to_string(port);
+  for (const NodePort& one : ports) {
+    if (one.protocol != protocol || !one.address.is_none()) continue;
+    text += (text.empty() ? "" : ", ") + std::to_string(one.port);
   }
   return text;
 }
 
-// One rule for each protocol and family. Loopback addresses are the kernel's alone.
+std::string turn(const NodePortRules& rules, Family family, const std::string& address,
+                 uint8_t protocol, const std::string& ports) {
+  const bool ip4 = family == Family::ip4;
+  const IpAddress& gateway = ip4 ? rules.gateway4 : rules.gateway6;
+  if (gateway.is_none()) return "";
+  return std::string("    ") + (ip4 ? "ip" : "ip6") + " daddr " + address +
+         " fib daddr type local " + protocol_text(protocol) + " dport { " + ports + " } dnat " +
+         (ip4 ? "ip" : "ip6") + " to " + to_string(gateway) + "\n";
+}
+
+// Loopback addresses are the kernel's alone.
 std::string rules_of(const NodePortRules& rules) {
   std::string text;
   for (const uint8_t protocol : {kProtocolTcp, kProtocolUdp, kProtocolSctp}) {
     const std::string ports = ports_of(rules.ports, protocol);
     if (ports.empty()) continue;
-    const std::string match = std::string(" fib daddr type local ") + protocol_text(protocol) +
-                              " dport { " + ports + " } dnat ";
-    if (!rules.gateway4.is_none()) {
-      text += "    ip daddr != 127.0.0.0/8" + match + "ip to " + to_string(rules.gateway4) + "\n";
-    }
-    if (!rules.gateway6.is_none()) {
-      text += "    ip6 daddr != ::1" + match + "ip6 to " + to_string(rules.gateway6) + "\n";
-    }
+    text += turn(rules, Family::ip4, "!= 127.0.0.0/8", protocol, ports);
+    text += turn(rules, Family::ip6, "!= ::1", protocol, ports);
+  }
+  for (const NodePort& one : rules.ports) {
+    if (one.address.is_none()) continue;
+    text += turn(rules, one.address.family, to_string(one.address), one.protocol,
+                 std::to_string(one.port));
   }
   return text;
 }

@@ -1,5 +1,5 @@
-// NodePorts on the node's kernel: packets that arrive there for one of them are turned to
-// the gateway, where the dataplane serves every NodePort. The client's address stays.
+// NodePorts and host ports on the node's kernel: packets that arrive there for one of them
+// are turned to the gateway, where the dataplane serves them all. The client's address stays.
 #pragma once
 
 #include <array>
@@ -11,8 +11,14 @@
 
 namespace weir::control {
 
-// (protocol, port)
-using NodePorts = std::set<std::pair<uint8_t, uint16_t>>;
+struct NodePort {
+  uint8_t protocol = 0;
+  uint16_t port = 0;
+  IpAddress address;  // of the node; none = all
+
+  auto operator<=>(const NodePort&) const = default;
+};
+using NodePorts = std::set<NodePort>;
 
 struct NodePortRules {
   NodePorts ports;

@@ -41,6 +41,7 @@ struct ServicePort {
   // For endpoints that weir finds itself; slices carry numbers of their own. 0: the port
   // has a name that only the pod's containers could resolve.
   uint16_t target = 0;
+  IpAddress host_ip;  // of a host port: none = all addresses of the node
 
   bool operator==(const ServicePort&) const = default;
 };
@@ -58,6 +59,7 @@ struct Service {
   uint32_t affinity_seconds = 0;      // 0 = none
   bool affinity_per_service = false;  // else each port has its own
   uint16_t health_check_port = 0;     // 0 = none
+  bool host_ports = false;            // its ports are the node's: a pod's "hostPort"s
   std::string skipped;                // why another program serves it; empty = weir does
 
   bool operator==(const Service&) const = default;

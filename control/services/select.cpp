@@ -47,7 +47,7 @@ bool selects(const Labels& selector, const Labels& labels) {
   return !selector.empty() && std::ranges::all_of(selector, matches);
 }
 
-std::vector<EndpointSlice> select_pods(const Service& service, const LabelledPods& pods,
+std::vector<EndpointSlice> select_pods(const Service& service, const AttachedPods& pods,
                                        const NodeFacts& node) {
   if (service.selector.empty()) return {};
   std::vector<EndpointSlice> slices;
@@ -67,6 +67,30 @@ std::vector<EndpointSlice> select_pods(const Service& service, const LabelledPod
     if (!slice.endpoints.empty()) slices.push_back(std::move(slice));
   }
   return slices;
+}
+
+ObjectName host_port_name(uint64_t attachment, const AttachedPod& pod) {
+  return {"@pods", pod.name.space + "." + pod.name.name + "." + std::to_string(attachment)};
+}
+
+ServiceObjects host_port_objects(uint64_t attachment, const AttachedPod& pod,
+                                 const NodeFacts& node) {
+  ServiceObjects objects;
+  const ObjectName name = host_port_name(attachment, pod);
+  objects.services.push_back({.name = name,
+                              .ports = pod.host_ports,
+                              .external_policy = TrafficPolicy::local,
+                              .host_ports = true});
+  for (const IpAddress& address : pod.addresses) {
+    const char* suffix = address.is_ip4() ? "-4" : "-6";
+    EndpointSlice slice{.name = {name.space, name.name + suffix},
+                        .service = name.name,
+                        .family = address.family,
+                        .ports = target_ports(objects.services.back())};
+    slice.endpoints.push_back({.address = address, .node = node.name, .pod = pod.name.name});
+    objects.slices.push_back(std::move(slice));
+  }
+  return objects;
 }
 
 }  // namespace weir::control

@@ -1,4 +1,4 @@
-// Pods that join services by their labels.
+// What attached pods bring along: labels, by which they join services, and host ports.
 #pragma once
 
 #include <map>
@@ -9,16 +9,17 @@
 
 namespace weir::control {
 
-// A pod that is attached here and has labels.
-struct LabelledPod {
+// A pod that is attached here and has either.
+struct AttachedPod {
   ObjectName name;
   Labels labels;
   std::vector<IpAddress> addresses;
+  std::vector<ServicePort> host_ports;  // port: the node's, target: the pod's
 
-  bool operator==(const LabelledPod&) const = default;
+  bool operator==(const AttachedPod&) const = default;
 };
 
-using LabelledPods = std::map<uint64_t, LabelledPod>;  // by attachment
+using AttachedPods = std::map<uint64_t, AttachedPod>;  // by attachment
 
 // "app:web,tier:front" of CNI_ARGS (mark ':') or "app=web,tier=front" of an annotation
 // (mark '='). A part without the mark is a label without a value; blanks are ignored.
@@ -28,7 +29,13 @@ Labels parse_labels(const std::string& text, char mark);
 bool selects(const Labels& selector, const Labels& labels);
 
 // A slice for each family that holds the pods of the service; none without a selector.
-std::vector<EndpointSlice> select_pods(const Service& service, const LabelledPods& pods,
+std::vector<EndpointSlice> select_pods(const Service& service, const AttachedPods& pods,
                                        const NodeFacts& node);
+
+// The service that a pod's host ports are, under a name that no service of the API can have.
+// Clients keep their addresses: the one endpoint is on this node.
+ObjectName host_port_name(uint64_t attachment, const AttachedPod& pod);
+ServiceObjects host_port_objects(uint64_t attachment, const AttachedPod& pod,
+                                 const NodeFacts& node);
 
 }  // namespace weir::control

@@ -115,6 +115,21 @@ Labels labels_of(const Attachment& row) {
   return labels;
 }
 
+std::vector<ServicePort> host_ports_of(const Attachment& row) {
+  std::vector<ServicePort> ports;
+  const auto config = cni::parse_network_config(row.config, cni::Command::del);
+  if (!config) return ports;
+  for (const cni::PortMapping& mapping : config->runtime.port_mappings) {
+    if (mapping.host_port == 0) continue;
+    ports.push_back({.name = std::to_string(mapping.host_port) + "-" + mapping.protocol,
+                     .protocol = protocol_of(mapping.protocol),
+                     .port = mapping.host_port,
+                     .target = mapping.container_port,
+                     .host_ip = mapping.host_ip});
+  }
+  return ports;
+}
+
 void load_pods(Controller& controller) {
   const auto rows = controller.store.attachments();
   if (!rows) {
@@ -151,8 +166,12 @@ void pod_attached(Controller& controller, const Attachment& row) {
   if (row.container_id == kHostContainerId) return;
   Labels labels = labels_of(row);
   const auto leases = controller.store.leases_of(row.id);
-  if (labels.empty() || !leases) return;
-  LabelledPod pod{.name = {row.pod_namespace, row.pod_name}, .labels = std::move(labels)};
+  std::vector<ServicePort> ports = host_ports_of(row);
+  if ((labels.empty() && ports.empty()) || !leases) return;
+  AttachedPod pod{.name = {row.pod_namespace, row.pod_name},
+                  .labels = std::move(labels),
+                  .addresses = {},
+                  .host_ports = std::move(ports)};
   if (pod.name.space.empty()) pod.name.space = kDefaultNamespace;
   if (pod.name.name.empty()) pod.name.name = row.container_id;
   for (const Lease& lease : *leases) pod.addresses.push_back(lease.address);

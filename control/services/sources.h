@@ -16,7 +16,7 @@ cni::Outcome<size_t> reload_directory(Controller& controller);
 // This node's name, addresses and networks; called again as addresses come and go.
 NodeFacts read_node_facts(const Controller& controller);
 
-// An attachment that is ready; without labels it takes no part.
+// An attachment that is ready; without labels and host ports it takes no part.
 void pod_attached(Controller& controller, const Attachment& row);
 void pod_detached(Controller& controller, uint64_t attachment);
 

@@ -48,8 +48,8 @@ def test_a_device_info_that_cannot_be_written_fails_the_add(node, pods, tmp_path
     assert len(node.ctl("port", "list")) == before
 
 
-def test_host_ports_are_refused_not_ignored(node, pods):
-    mapping = {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}
+def test_host_ports_on_loopback_are_refused_not_ignored(node, pods):
+    mapping = {"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": "127.0.0.1"}
     with pytest.raises(AddFailed, match='"code":2'):
         pods.kernel(node, runtimeConfig={"portMappings": [mapping]})
     # Go's spelling, and a mapping that asks for nothing.

@@ -158,7 +158,7 @@ TEST_F(CatalogTest, ASliceMayComeFirstAndMayMove) {
 TEST_F(CatalogTest, PodsJoinByTheirLabels) {
   put(compact("web", "10.96.0.1", {}, {{"selector", {{"app", "web"}}}}));
   static_cast<void>(changes());
-  LabelledPod pod{.name = {"default", "web-1"},
+  AttachedPod pod{.name = {"default", "web-1"},
                   .labels = {{"app", "web"}, {"tier", "front"}},
                   .addresses = {ip("10.244.0.8"), ip("fd00:10:244::8")}};
   catalog_.set_pod(7, pod);
@@ -174,6 +174,31 @@ TEST_F(CatalogTest, PodsJoinByTheirLabels) {
   pod.name.space = "elsewhere";
   catalog_.set_pod(8, pod);
   EXPECT_TRUE(changes().empty());
+}
+
+TEST_F(CatalogTest, HostPortsComeAndGoWithTheirPod) {
+  AttachedPod pod{
+      .name = {"default", "web-1"},
+      .labels = {},
+      .addresses = {ip("10.244.0.8"), ip("fd00:10:244::8")},
+      .host_ports = {{"8080-tcp", 6, 8080, 0, 80, {}}, {"53-udp", 17, 53, 0, 53, ip("192.0.2.1")}}};
+  catalog_.set_pod(7, pod);
+  const ServicePlan plan = changes();
+  const auto backends = [&](const char* address, uint16_t port, uint8_t protocol) {
+    const api::Frontend& frontend =
+        plan.frontends.at({.address = ip(address), .port = port, .protocol = protocol});
+    EXPECT_EQ(frontend.kind, api::FrontendKind::host_port);
+    EXPECT_EQ(frontend.flags, 0U);
+    return texts(plan.groups.at(frontend.group_outside));
+  };
+  EXPECT_THAT(backends("192.0.2.1", 8080, 6), ElementsAre("10.244.0.8:80"));
+  EXPECT_THAT(backends("2001:db8::1", 8080, 6), ElementsAre("fd00:10:244::8:80"));
+  EXPECT_THAT(backends("192.0.2.1", 53, 17), ElementsAre("10.244.0.8:53"));
+  EXPECT_THAT(backends("10.244.0.1", 53, 17), ElementsAre("10.244.0.8:53"));
+  EXPECT_THAT(plan.frontends, SizeIs(5));  // the second port is on one address and the gateway
+  catalog_.remove_pod(7);
+  EXPECT_THAT(changes().gone_frontends, SizeIs(5));
+  EXPECT_THAT(catalog_.names(), IsEmpty());
 }
 
 TEST_F(CatalogTest, NewNodeFactsRecompileAll) {

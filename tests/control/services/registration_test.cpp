@@ -1,9 +1,10 @@
 // Endpoints that register themselves, and what the node's kernel is told about NodePorts.
+#include "control/services/registration.h"
+
 #include <gmock/gmock.h>
 
 #include "control/services/health_check.h"
 #include "control/services/node_ports.h"
-#include "control/services/registration.h"
 #include "tests/control/services/service_fixture.h"
 #include "tests/control/store_scratch.h"
 
@@ -17,7 +18,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 constexpr char kPath[] = "/v1/services/default/web/endpoints/one";
-constexpr char kBody[] = R"({"address": "10.244.0.5", "ports": {"80-tcp": 8080}, "ttl_seconds": 10})";
+constexpr char kBody[] =
+    R"({"address": "10.244.0.5", "ports": {"80-tcp": 8080}, "ttl_seconds": 10})";
 
 class RegistryTest : public testing::Test {
  protected:
@@ -166,8 +168,7 @@ TEST(HealthCheck, AnswersAsKubeProxyDoes) {
   put("10.244.0.5");
   HttpResponse answer = health_answer(catalog, {"default", "web"});
   EXPECT_EQ(answer.status, 200U);
-  EXPECT_EQ(answer.body,
-            R"({"service":{"namespace":"default","name":"web"},"localEndpoints":1})");
+  EXPECT_EQ(answer.body, R"({"service":{"namespace":"default","name":"web"},"localEndpoints":1})");
   put("10.244.9.5");
   answer = health_answer(catalog, {"default", "web"});
   EXPECT_EQ(answer.status, 503U);
@@ -175,14 +176,17 @@ TEST(HealthCheck, AnswersAsKubeProxyDoes) {
 }
 
 TEST(NodePortRulesText, NamesEachProtocolAndFamily) {
-  const NodePortRules rules{.ports = {{6, 30080}, {6, 30081}, {17, 30053}},
-                            .gateway4 = ip("10.244.0.1"),
-                            .gateway6 = ip("fd00:10:244::1"),
-                            .interface = "weir0"};
+  const NodePortRules rules{
+      .ports = {{6, 30080, {}}, {6, 30081, {}}, {17, 30053, {}}, {6, 8080, ip("192.0.2.1")}},
+      .gateway4 = ip("10.244.0.1"),
+      .gateway6 = ip("fd00:10:244::1"),
+      .interface = "weir0"};
   const std::string text = to_nft(rules);
   EXPECT_THAT(text, HasSubstr("ip daddr != 127.0.0.0/8 fib daddr type local tcp dport { 30080, "
                               "30081 } dnat ip to 10.244.0.1\n"));
   EXPECT_THAT(text, HasSubstr("udp dport { 30053 } dnat ip6 to fd00:10:244::1\n"));
+  EXPECT_THAT(text, HasSubstr("ip daddr 192.0.2.1 fib daddr type local tcp dport { 8080 } dnat ip "
+                              "to 10.244.0.1\n"));
   EXPECT_THAT(text, HasSubstr("iifname \"weir0\" return"));
 }
 
