@@ -27,6 +27,7 @@ struct NameOption {
   }
 };
 
+// Bounded: the input may be a device or a pipe without end.
 Result<std::string> read_text(std::istream& stream, const std::string& name) {
   std::string text(kMaxText + 1, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));

@@ -30,6 +30,7 @@ std::string leads_to(const Json& frontend, const char* side, const char* drop) {
   return member(frontend, drop) == true ? "dropped" : "refused";
 }
 
+// The groups for clients outside are named only where they differ.
 Json frontend_row(const Json& frontend) {
   const std::string inside = leads_to(frontend, "inside", "drop_inside");
   const std::string outside = leads_to(frontend, "outside", "drop_outside");

@@ -86,12 +86,14 @@ Status send_frontends(api::Client& client, const ServicePlan& plan, ServiceRepor
       report, &report.frontends);
 }
 
+// Each alone, so that one which is refused does not keep the others.
 std::vector<std::vector<api::ListKey>> list_keys(const std::vector<uint64_t>& keys) {
   std::vector<std::vector<api::ListKey>> items;
   for (const uint64_t key : keys) items.push_back({{.key = key}});
   return items;
 }
 
+// Against the order of setting: the dataplane refuses to delete what is referred to.
 Status delete_all(api::Client& client, const ServicePlan& plan, ServiceReport& report) {
   std::vector<std::vector<api::FrontendKey>> frontends;
   for (const api::FrontendKey& key : plan.gone_frontends) frontends.push_back({key});

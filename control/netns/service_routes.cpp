@@ -6,6 +6,7 @@ namespace weir::control {
 
 namespace {
 
+// As routes to pods: over the gateway, from the node's own address in the pod network.
 LinkRoute route_to(const HostLink& host, int index, const IpAddress& address) {
   LinkRoute route{.prefix = make_prefix(address, address.bits()), .link = index};
   route.gateway = address.is_ip4() ? host.link.gateway4 : host.link.gateway6;

@@ -62,6 +62,7 @@ EndpointCount count_endpoints(const Found& found, const NodeFacts& node) {
   return most;
 }
 
+// One line of a list.
 Json summary(const Found& found, const NodeFacts& node) {
   const Service& service = *found.service;
   Json ports = Json::array();
@@ -90,6 +91,7 @@ Json backends_json(const CompiledService& compiled, uint64_t group) {
   return list;
 }
 
+// The compiled record, not the dataplane's: it is there while that is away.
 Json frontend_json(const Controller& controller, const ObjectName& name,
                    const CompiledService& compiled, const api::Frontend& frontend) {
   const ObjectName* owner = controller.services.owner(frontend.key);
@@ -157,6 +159,7 @@ Json port_explanation(const Found& found, const ServicePort& port, Family family
           {"endpoints", std::move(endpoints)}};
 }
 
+// Families in which nobody asks for the service are left out.
 bool concerns(const Found& found, Family family) {
   const auto same = [family](const IpAddress& address) { return address.family == family; };
   const Service& service = *found.service;

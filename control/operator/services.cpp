@@ -24,6 +24,7 @@ StoredObject row_of(const Json& document, const ServiceObjects& objects) {
           .document = document.dump(-1, ' ', false, Json::error_handler_t::replace)};
 }
 
+// Everything is parsed before anything is kept.
 cni::Outcome<Given> read_given(const Json& params) {
   cni::FieldReader reader(params, "params");
   const std::string text = reader.text("text");
@@ -41,6 +42,7 @@ cni::Outcome<Given> read_given(const Json& params) {
   return given;
 }
 
+// In one transaction, so that a file is kept whole or not at all.
 Status store_rows(Store& store, const std::vector<StoredObject>& rows) {
   Result<Transaction> transaction = store.begin();
   if (!transaction) return transaction.error();
@@ -65,6 +67,7 @@ Json names_of(const std::vector<StoredObject>& rows) {
   return names;
 }
 
+// Deleting what a file describes would last until the next SIGHUP only.
 cni::Error not_there(const Controller& controller, const ObjectName& name) {
   const auto found = controller.services.find(name);
   if (!found) {

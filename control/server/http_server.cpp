@@ -22,6 +22,7 @@ constexpr uint64_t kMaxBody = 64 << 10;
 constexpr size_t kMaxConnections = 256;
 constexpr std::chrono::seconds kPatience(10);  // for a request, and for the peer to take the answer
 
+// Sockets of both families show IPv4 peers as mapped addresses (RFC 4291 2.5.5.2).
 IpAddress address_of(const asio::ip::address& address) {
   IpAddress out;
   if (address.is_v4() || address.to_v6().is_v4_mapped()) {
@@ -47,6 +48,7 @@ HttpRequest to_request(const Request& request, const IpAddress& peer) {
           .peer = peer};
 }
 
+// A HEAD has the headers of a GET and no body (RFC 9110 9.3.2).
 Response to_response(const HttpResponse& answer, const Request& request) {
   Response response{static_cast<http::status>(answer.status), request.version()};
   response.set(http::field::content_type, "application/json");
@@ -139,6 +141,7 @@ Task<> HttpServer::accept_loop(std::shared_ptr<State> state) {
   }
 }
 
+// Closing in two steps lets the peer read the last answer.
 Task<> HttpServer::serve(std::shared_ptr<State> state, tcp::socket socket) {
   ++state->connections;
   error_code failed;

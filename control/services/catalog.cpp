@@ -9,6 +9,7 @@ namespace {
 
 using FrontendKeys = std::set<api::FrontendKey, FrontendKeyLess>;
 
+// Records have no padding, so equal values are equal bytes.
 template <class T>
 bool same_bytes(const T& a, const T& b) {
   static_assert(std::has_unique_object_representations_v<T>);
@@ -57,6 +58,7 @@ bool ServiceCatalog::Entry::empty() const noexcept {
 
 ServiceCatalog::ServiceCatalog(NodeFacts node) : node_(std::move(node)) {}
 
+// Every service may serve the node's addresses, and which endpoints are local depends on it.
 void ServiceCatalog::set_node(NodeFacts node) {
   if (node == node_) return;
   node_ = std::move(node);
@@ -65,6 +67,7 @@ void ServiceCatalog::set_node(NodeFacts node) {
   for (const auto& [name, entry] : entries_) dirty_.insert(name);
 }
 
+// What a source says again, word for word, costs nothing: files are read again as a whole.
 void ServiceCatalog::put_service(ServiceSource source, Service service) {
   auto& place = entries_[service.name].services.at(static_cast<size_t>(source));
   if (place == service) return;
@@ -77,6 +80,7 @@ void ServiceCatalog::put_slice(ServiceSource source, EndpointSlice slice) {
   const SliceKey key{source, slice.name};
   const ObjectName service = slice.service_name();
   const auto held = slice_services_.find(key);
+  // A slice whose label changed serves another service from here on.
   if (held != slice_services_.end() && held->second != service) remove_slice(source, slice.name);
   slice_services_[key] = service;
   EndpointSlice& place = entries_[service].slices[key];
@@ -90,6 +94,7 @@ void ServiceCatalog::put(ServiceSource source, ServiceObjects objects) {
   for (EndpointSlice& slice : objects.slices) put_slice(source, std::move(slice));
 }
 
+// Slices of other sources stay: their endpoints count again if the service comes back.
 bool ServiceCatalog::remove(ServiceSource source, const ObjectName& service) {
   const auto found = entries_.find(service);
   if (found == entries_.end()) return false;
@@ -116,6 +121,7 @@ bool ServiceCatalog::remove_slice(ServiceSource source, const ObjectName& slice)
   return true;
 }
 
+// Removal goes first, so that an address which moves between objects is free for the new one.
 void ServiceCatalog::replace(ServiceSource source, ServiceObjects objects) {
   std::set<ObjectName> services;
   std::set<ObjectName> slices;
@@ -136,6 +142,7 @@ void ServiceCatalog::replace(ServiceSource source, ServiceObjects objects) {
   put(source, std::move(objects));
 }
 
+// Called with the pod as it was and as it is: it may leave one service and join another.
 void ServiceCatalog::touch_selecting(const AttachedPod& pod) {
   for (const auto& [name, entry] : entries_) {
     const Service* service = entry.service();
@@ -196,6 +203,7 @@ const CompiledService* ServiceCatalog::compiled(const ObjectName& name) const {
   return found == entries_.end() ? nullptr : &found->second.compiled;
 }
 
+// Slices of labels are made anew each time: a selector may have changed as well as pods.
 CompiledService ServiceCatalog::compile_entry(Entry& entry) const {
   const Service* service = entry.service();
   if (service == nullptr) return {};
@@ -214,6 +222,7 @@ void ServiceCatalog::compile_service(const ObjectName& name, ServicePlan& plan,
   const CompiledService& before = found->second.compiled;
   diff_lists(before.sets, after.sets, plan.sets, plan.gone_sets);
   diff_lists(before.groups, after.groups, plan.groups, plan.gone_groups);
+  // All keys of before and after are looked at again: another service may own them now.
   for (const auto& [key, frontend] : before.frontends) {
     touched.insert(key);
     if (after.frontends.contains(key)) continue;
@@ -229,6 +238,8 @@ void ServiceCatalog::compile_service(const ObjectName& name, ServicePlan& plan,
   if (found->second.empty()) entries_.erase(found);
 }
 
+// Sends a key's frontend when its owner or its content changed, and takes it away when
+// nobody wants it any more; a change of owners is one record, without a gap between.
 void ServiceCatalog::settle_frontends(const FrontendKeys& touched, ServicePlan& plan) {
   for (const api::FrontendKey& key : touched) {
     const ObjectName* name = owner(key);
@@ -246,6 +257,7 @@ void ServiceCatalog::settle_frontends(const FrontendKeys& touched, ServicePlan& 
   }
 }
 
+// Sent with the first plan and with each whole one, as a dataplane begins without.
 void ServiceCatalog::add_node(ServicePlan& plan) const {
   plan.sets[api::kInsideSet] = node_.inside;
   plan.has_settings = true;

@@ -35,6 +35,7 @@ constexpr std::array kBackendKeys{"address", "weight",  "node",       "zone",
 constexpr char kPortForm[] =
     "write PORT[/PROTOCOL][->TARGET][@NODEPORT], for example 80/tcp->8080 or 53/udp";
 
+// The form is weir's own, so an unknown key is a slip of the hand, never a newer version's.
 template <size_t N>
 void check_keys(const Json& object, const std::array<const char*, N>& keys,
                 const std::string& where, cni::FieldReader& reader) {
@@ -70,6 +71,7 @@ struct PortText {
   std::string protocol = "TCP";
 };
 
+// From the right, as each mark ends what stands before it.
 std::optional<PortText> read_port_text(std::string text) {
   PortText out;
   const auto node = cut(text, "@");
@@ -121,6 +123,7 @@ Ports read_ports(cni::FieldReader& reader, const std::string& where) {
   return ports;
 }
 
+// Conditions that are not given stay out: their absence means ready.
 Json endpoint_of(cni::FieldReader& reader, const Json& backend, const std::string& where) {
   if (backend.is_string()) return {{"addresses", Json::array({backend})}};
   cni::FieldReader fields(backend, where);
@@ -156,6 +159,7 @@ Endpoints read_backends(cni::FieldReader& reader, const std::string& where) {
   return out;
 }
 
+// "local" as well as "Local"; the parser of Services refuses what is neither.
 std::string policy_of(cni::FieldReader& reader, const char* key) {
   std::string text = reader.text(key);
   if (!text.empty()) text[0] = static_cast<char>(::toupper(text[0]));
@@ -185,6 +189,7 @@ Json spec_of(cni::FieldReader& reader, Json ports) {
   return spec;
 }
 
+// Its name holds the family, so that the same document applied again replaces it.
 Json slice_of(const Json& metadata, const char* type, const Json& ports, Json endpoints) {
   const std::string service = metadata["name"].get<std::string>();
   const char* suffix = std::string_view(type) == "IPv4" ? "-compact-4" : "-compact-6";

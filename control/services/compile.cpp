@@ -60,6 +60,7 @@ const char* policy_text(TrafficPolicy policy) {
   return policy == TrafficPolicy::local ? "local" : "cluster";
 }
 
+// Groups are shared by all frontends of the port with the same policy.
 uint64_t PortCompiler::group(TrafficPolicy policy) {
   const uint64_t key = stable_number("group " + id_ + "/" + policy_text(policy));
   const auto [place, fresh] = out_.groups.try_emplace(key);
@@ -140,6 +141,7 @@ uint64_t add_ranges(const Service& service, Family family, CompiledService& out)
   return key;
 }
 
+// NodePorts are of the families that the service has; without cluster IPs, of both.
 bool serves_family(const Service& service, Family family) {
   const auto same = [family](const IpAddress& address) { return address.family == family; };
   return service.cluster_ips.empty() || std::ranges::any_of(service.cluster_ips, same);
@@ -162,6 +164,7 @@ bool wants_host_port(const ServicePort& port, Family family) {
 void compile_family(const Service& service, Family family,
                     const std::vector<const EndpointSlice*>& slices, const NodeFacts& node,
                     CompiledService& out) {
+  // A set that no frontend refers to would only take up room.
   const bool limited = std::ranges::any_of(
       service.ingress_ips, [&](const IpAddress& address) { return address.family == family; });
   const uint64_t ranges = limited ? add_ranges(service, family, out) : 0;
@@ -207,6 +210,7 @@ uint64_t stable_number(std::string_view name) {
   return hash <= api::kInsideSet ? hash + 2 : hash;
 }
 
+// For people: in lists of frontends and connections.
 std::string port_label(const ServicePort& port) {
   if (!port.name.empty()) return port.name;
   return std::to_string(port.port) + "/" + protocol_text(port.protocol);

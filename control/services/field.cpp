@@ -41,6 +41,7 @@ Labels read_labels(cni::FieldReader& reader, const char* key, const std::string&
   return labels;
 }
 
+// Each address once: the API does not forbid repetitions in externalIPs.
 std::vector<IpAddress> read_addresses(cni::FieldReader& reader,
                                       const std::vector<std::string>& texts,
                                       const std::string& where) {
@@ -62,6 +63,7 @@ std::vector<IpAddress> read_addresses(cni::FieldReader& reader,
   return addresses;
 }
 
+// parse_prefix() is stricter than Kubernetes, whose objects must be taken as they are.
 std::optional<IpPrefix> lenient_prefix(const std::string& text) {
   const size_t begin = text.find_first_not_of(' ');
   if (begin == std::string::npos) return std::nullopt;

@@ -11,6 +11,7 @@ namespace {
 constexpr unsigned kOk = 200;
 constexpr unsigned kUnavailable = 503;
 
+// The API gives each service a port of its own; of two that share one the first by name has it.
 std::map<uint16_t, ObjectName> wanted_checks(const ServiceCatalog& catalog) {
   std::map<uint16_t, ObjectName> wanted;
   for (const ObjectName& name : catalog.names()) {
@@ -32,6 +33,7 @@ HttpResponse health_answer(const ServiceCatalog& catalog, const ObjectName& name
   return {local > 0 ? kOk : kUnavailable, body.dump()};
 }
 
+// A port that is taken keeps its entry, lest each change of services reports it again.
 void HealthChecks::open(uint16_t port, const ObjectName& service) {
   const auto answer = [this, service](const HttpRequest&) {
     return health_answer(catalog_, service);

@@ -37,6 +37,8 @@ void report(const ServiceRoutes& routes) {
   }
 }
 
+// Without it the kernel drops what clients outside send to services; others need it too,
+// so it is never switched off again.
 Status allow_forwarding(const HostServiceState& state) {
   if (state.outside4 && !forwards(Family::ip4)) {
     if (const Status set = enable_forwarding4(); !set) return set;
@@ -108,6 +110,7 @@ void HostServices::refresh() {
   asio::co_spawn(controller_.locks.loop(), apply(), asio::detached);
 }
 
+// The state is read when the work begins, so that what changed meanwhile is one more round.
 Task<> HostServices::apply() {
   do {
     again_ = false;

@@ -51,6 +51,7 @@ std::vector<IpAddress> kernel_addresses() {
 
 }  // namespace
 
+// The gateways come last: they are the dataplane's, and serve NodePorts as the node does.
 NodeFacts read_node_facts(const Controller& controller) {
   const config::Config& config = controller.config;
   NodeFacts facts{.name = config.node.name,

@@ -54,9 +54,22 @@ Json with_kind(Json item, const std::string& list_kind) {
   return item;
 }
 
+// Other groups have kinds of these names, and older versions other fields. Items of lists
+// may leave it out.
+std::optional<cni::Error> wrong_version(const Json& document, const std::string& kind,
+                                        const std::string& where) {
+  const std::string wanted = kind == "Service" ? "v1" : "discovery.k8s.io/v1";
+  const auto version = document.find("apiVersion");
+  if (version == document.end() || *version == wanted) return std::nullopt;
+  return cni::Error{cni::Code::invalid_config,
+                    where + " is a " + kind + " of another apiVersion than " + wanted,
+                    "give it as that version of the API serves it"};
+}
+
 std::optional<cni::Error> flatten_into(const Json& document, const std::string& where,
                                        std::vector<Json>& out);
 
+// Lists may hold lists, as deep as the JSON parser admits.
 std::optional<cni::Error> flatten_items(const Json& items, const std::string& where,
                                         const std::string& list_kind, std::vector<Json>& out) {
   for (size_t i = 0; i < items.size(); ++i) {
@@ -82,6 +95,7 @@ std::optional<cni::Error> flatten_into(const Json& document, const std::string& 
     return items == nullptr ? std::nullopt : flatten_items(*items, where + ".items", kind, out);
   }
   if (kind == "Service" || kind == "EndpointSlice") {
+    if (auto other = wrong_version(document, kind, where)) return other;
     out.push_back(document);
     return std::nullopt;
   }

@@ -17,6 +17,7 @@ constexpr char kProxyNameLabel[] = "service.kubernetes.io/service-proxy-name";
 constexpr char kHeadlessLabel[] = "service.kubernetes.io/headless";
 constexpr char kAffinityKey[] = "weir/affinity-key";
 
+// The API's spelling; the compact form is written out in it.
 void read_policy(cni::FieldReader& spec, const char* key, TrafficPolicy& policy) {
   const std::string text = spec.text(key);
   if (text == "Local") policy = TrafficPolicy::local;
@@ -57,6 +58,7 @@ ServicePort read_port(cni::FieldReader& spec, const Json& object, const std::str
   return port;
 }
 
+// Kubernetes admits one port for two protocols, for DNS, but never the same pair twice.
 void read_ports(cni::FieldReader& spec, Service& service) {
   const Json* ports = bounded_array(spec, "ports", "spec.ports", kMaxServicePorts);
   if (ports == nullptr) return;
@@ -73,6 +75,7 @@ void read_ports(cni::FieldReader& spec, Service& service) {
   }
 }
 
+// clusterIP repeats the first of clusterIPs; objects written by hand may have it alone.
 void read_cluster_ips(cni::FieldReader& spec, Service& service) {
   const std::string first = spec.text("clusterIP");
   std::vector<std::string> texts = spec.texts("clusterIPs");
@@ -103,6 +106,7 @@ void read_ranges(cni::FieldReader& spec, Service& service) {
   }
 }
 
+// Bounds and default are the API's.
 void read_affinity(cni::FieldReader& spec, Service& service) {
   const std::string kind = spec.text("sessionAffinity");
   if (!kind.empty() && kind != "None" && kind != "ClientIP") {

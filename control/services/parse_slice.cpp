@@ -56,6 +56,7 @@ IpAddress read_address(cni::FieldReader& reader, const std::string& where, Famil
   return {};
 }
 
+// `weight` is weir's own: Kubernetes has no weights.
 Endpoint read_endpoint(cni::FieldReader& slice, const Json& object, const std::string& where,
                        Family family) {
   cni::FieldReader reader(object, where);
@@ -96,6 +97,7 @@ Family family_of(const std::string& type) {
   return type == "IPv6" ? Family::ip6 : Family::none;
 }
 
+// The label, not the owner: slices made by hand have no owner.
 std::string service_of(cni::FieldReader& root) {
   const Json* metadata = root.object("metadata");
   if (metadata == nullptr) return "";

@@ -20,6 +20,7 @@ constexpr uint32_t kLongestTtl = 86400;
 constexpr size_t kMaxEntries = 10000;
 constexpr size_t kMaxPart = 253;  // bytes of a name or an id
 
+// One sentence with the remedy, as everywhere.
 HttpResponse failure(unsigned status, const std::string& text) {
   return {status, Json{{"error", text}}.dump(-1, ' ', false, Json::error_handler_t::replace)};
 }
@@ -29,6 +30,7 @@ struct Path {
   std::string id;  // empty: all endpoints of the service
 };
 
+// What may stand in a path without being encoded; ids become part of objects' names.
 bool is_part(const std::string& text) {
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -59,6 +61,7 @@ Json to_json(const Registration& registration) {
           {"ttl_seconds", registration.ttl_seconds}};
 }
 
+// Each registration is a slice of its own: a keepalive touches no other.
 std::string slice_name(const Registration& registration) {
   return registration.service.name + "-registered-" + registration.id;
 }
@@ -136,6 +139,7 @@ void Registry::publish(const Registration& registration) {
   catalog_.put(ServiceSource::registration, std::move(objects));
 }
 
+// Nobody knows how long ago each was renewed, so each gets its whole time.
 void Registry::load(Clock::time_point now) {
   const auto stored = store_.objects();
   if (!stored) return;  // load_services() says why
@@ -166,6 +170,7 @@ HttpResponse Registry::put(const Key& key, const HttpRequest& request, Clock::ti
     return failure(403, "you are " + to_string(request.peer) + " and may not register " +
                             to_string(parsed->address) + ": send the request from that address");
   }
+  // Else a pod could take an id over and with it push the other out.
   const auto there = entries_.find(key);
   if (there != entries_.end() && there->second.registration.address != request.peer) {
     return failure(409, "the id '" + key.second + "' is registered by " +
@@ -186,6 +191,7 @@ HttpResponse Registry::put(const Key& key, const HttpRequest& request, Clock::ti
   return {200, to_json(*parsed).dump()};
 }
 
+// Repeatable: an id that is not there is gone.
 HttpResponse Registry::remove(const Key& key, const IpAddress& peer) {
   const auto there = entries_.find(key);
   if (there == entries_.end()) return {200, "{}"};

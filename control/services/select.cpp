@@ -12,6 +12,7 @@ std::string trimmed(const std::string& text) {
   return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
+// Under the names of the service's ports, by which endpoints are found.
 std::vector<EndpointPort> target_ports(const Service& service) {
   std::vector<EndpointPort> ports;
   for (const ServicePort& port : service.ports) {

@@ -28,6 +28,7 @@ void ServiceSync::changed() {
   asio::co_spawn(loop_, flush_soon(), asio::detached);
 }
 
+// `scheduled_` ends before the changes are taken: what comes later schedules again.
 Task<> ServiceSync::flush_soon() {
   const auto lock = co_await locks_.lock(kLock);
   scheduled_ = false;
@@ -44,6 +45,7 @@ Task<Status> ServiceSync::flush() {
   co_return check(sent);
 }
 
+// Without a connection the call fails at once; nothing is lost, as the catalog stays.
 Task<Result<ServiceReport>> ServiceSync::send(ServicePlan plan) {
   if (observer_) observer_();
   if (plan.empty()) co_return ServiceReport{};

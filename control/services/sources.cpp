@@ -20,6 +20,7 @@ using cni::Json;
 constexpr char kLabelsArgument[] = "WEIR_LABELS";    // of CNI_ARGS
 constexpr char kLabelsAnnotation[] = "weir/labels";  // of the pod
 
+// What an older weir had kept may be refused today: it is named and left out.
 void load_stored(Controller& controller) {
   const auto stored = controller.store.objects();
   if (!stored) {
@@ -38,6 +39,7 @@ void load_stored(Controller& controller) {
   controller.services.replace(ServiceSource::operator_given, std::move(objects));
 }
 
+// Sorted, so that of two files with one object it is always the same that counts.
 cni::Outcome<std::vector<std::string>> files_of(const std::string& directory) {
   std::vector<std::string> files;
   std::error_code error;
@@ -52,6 +54,7 @@ cni::Outcome<std::vector<std::string>> files_of(const std::string& directory) {
   return files;
 }
 
+// One byte more than allowed is read, for the parser to refuse the file.
 cni::Outcome<std::string> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::string text(cni::kMaxDocument + 1, '\0');
@@ -97,6 +100,7 @@ void load_directory(Controller& controller) {
   controller.services.replace(ServiceSource::directory, std::move(objects));
 }
 
+// Of a row that an ADD admitted, so errors here mean an older weir's row: no labels then.
 Labels labels_of(const Attachment& row) {
   cni::Environment environment{.command = cni::Command::del,
                                .container_id = row.container_id,
@@ -115,6 +119,7 @@ Labels labels_of(const Attachment& row) {
   return labels;
 }
 
+// The configuration is kept with the attachment; its mappings are those of the ADD.
 std::vector<ServicePort> host_ports_of(const Attachment& row) {
   std::vector<ServicePort> ports;
   const auto config = cni::parse_network_config(row.config, cni::Command::del);

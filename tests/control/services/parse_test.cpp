@@ -158,6 +158,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"no_json", "{", "cannot decode JSON"},
         Refused{"a_number", "7", "document is not a JSON object"},
         Refused{"endpoints", R"({"kind": "Endpoints"})", "give a Service (v1), an EndpointSlice"},
+        Refused{"other_group", R"({"kind": "Service", "apiVersion": "serving.knative.dev/v1"})",
+                "document is a Service of another apiVersion than v1"},
         Refused{"no_name", R"({"kind": "Service"})", "metadata.name is ''"},
         Refused{"bad_name", R"({"kind": "Service", "metadata": {"name": "../x"}})",
                 "metadata.name is '../x'; use lower-case"},
