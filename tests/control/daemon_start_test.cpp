@@ -191,6 +191,7 @@ TEST_F(DaemonStartTest, ServesMetrics) {
   EXPECT_THAT(page, HasSubstr("weir_dataplane_up 1"));
   EXPECT_THAT(page, HasSubstr("weir_attachments 0"));
   EXPECT_THAT(page, HasSubstr("weir_port_up{port=\"1\",name=\"host\""));
+  EXPECT_THAT(page, HasSubstr("weir_connections_limit 64"));
 }
 
 }  // namespace

@@ -167,6 +167,7 @@ Message TableDataplane::answer(const Message& request, std::vector<api::Fd> fds)
     case MessageType::route_delete: answer_routes(request); break;
     case MessageType::frontend_set:
     case MessageType::frontend_delete: answer_frontends(request, reply); break;
+    case MessageType::connection_stats: reply.add(api::ConnectionStats{.capacity = 64}); break;
     case MessageType::service_settings:
       services_.settings = request.records<api::ServiceSettings>().at(0);
       break;
