@@ -4,23 +4,6 @@
 
 namespace weir::dataplane {
 
-namespace {
-
-Result<IpPrefix> checked(const IpPrefix& prefix) {
-  IpPrefix clean{.address = prefix.address, .length = prefix.length};
-  if (!normalize(clean.address) || clean.length > clean.address.bits())
-    return {ErrorCode::invalid_argument, "not an IPv4 or IPv6 prefix; write it like 10.0.0.0/8"};
-  const IpPrefix masked = make_prefix(clean.address, clean.length);
-  if (masked != clean) {
-    return {ErrorCode::invalid_argument, to_string(clean) +
-                                             " has bits set past its length; did you mean " +
-                                             to_string(masked) + "?"};
-  }
-  return clean;
-}
-
-}  // namespace
-
 NetworkSets::NetworkSets(Rcu& rcu) : rcu_(rcu) {
   auto* inside = new Set;
   publish(*inside, {});
@@ -35,7 +18,7 @@ NetworkSets::~NetworkSets() {
 Status NetworkSets::set(const api::PrefixMember& record, uint64_t generation) {
   IpPrefix prefix;
   if ((record.flags & api::kListEmpty) == 0) {
-    const auto good = checked(record.prefix);
+    const auto good = checked_prefix(record.prefix);
     if (!good) {
       draft_.abandon();
       return good.error();

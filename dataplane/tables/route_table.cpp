@@ -39,20 +39,6 @@ size_t RouteTable::PrefixHash::operator()(const IpPrefix& prefix) const noexcept
 
 // --- checks of what comes from outside
 
-Result<IpPrefix> RouteTable::checked_prefix(const IpPrefix& prefix) {
-  IpPrefix clean{.address = prefix.address, .length = prefix.length};
-  if (!normalize(clean.address) || clean.length > clean.address.bits()) {
-    return {ErrorCode::invalid_argument, "not an IPv4 or IPv6 prefix; write it like 10.0.0.0/8"};
-  }
-  const IpPrefix masked = make_prefix(clean.address, clean.length);
-  if (masked != clean) {
-    return {ErrorCode::invalid_argument, to_string(clean) +
-                                             " has bits set past its length; did you mean " +
-                                             to_string(masked) + "?"};
-  }
-  return clean;
-}
-
 Result<RouteTable::HopKey> RouteTable::checked_hop(const api::Route& route) {
   HopKey key{.kind = route.kind};
   switch (route.kind) {

@@ -96,7 +96,6 @@ class RouteTable {
     std::vector<IpAddress> gateways;
   };
 
-  static Result<IpPrefix> checked_prefix(const IpPrefix& prefix);
   static Result<HopKey> checked_hop(const api::Route& route);
   static Result<PortEntry> checked_port(uint16_t index, const api::PortConfig& config);
   Status check_free(uint64_t key, const PortEntry& port) const;

@@ -1,10 +1,12 @@
 """Fixtures: nodes and pods that are gone after the test, whatever happened in it."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 from lab.node import Node
 from lab.pod import KernelPod, MemifPod
+from lab.services import Outside, Server
 
 _nodes = []
 
@@ -102,6 +104,26 @@ def pods(request):
     made = Pods()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def wide_site():
+    """A node with two servers, a client pod and a host outside; a module's own."""
+    here = SimpleNamespace(node=open_node(), made=Pods(), servers=[])
+    try:
+        here.outside = Outside(here.node)
+        here.node.up()
+        here.a, here.b, here.client = (
+            here.made.kernel(here.node, stem) for stem in ("a", "b", "client"))
+        here.servers = [Server(here.a, "a"), Server(here.b, "b")]
+        yield here
+    finally:
+        for server in here.servers:
+            server.stop()
+        here.made.close()
+        if hasattr(here, "outside"):
+            here.outside.close()
+        close_node(here.node)
 
 
 @pytest.fixture

@@ -11,34 +11,12 @@ NODE_PORT = 30080
 
 
 @pytest.fixture(scope="module")
-def site():
-    """A node with two servers, a client pod and a host outside."""
-    from conftest import Pods, close_node, open_node
-
-    class Site:
-        pass
-
-    here = Site()
-    here.node, here.made = open_node(), Pods()
-    here.servers = []
-    try:
-        here.outside = Outside(here.node)
-        here.node.up()
-        here.a = here.made.kernel(here.node, "a")
-        here.b = here.made.kernel(here.node, "b")
-        here.client = here.made.kernel(here.node, "client")
-        here.servers = [Server(here.a, "a"), Server(here.b, "b")]
-        apply(here.node, compact(
-            vips=(VIP4, VIP6), backends=(here.a, here.b), external_ips=[EXTERNAL],
-            ingress_ips=[BALANCER], ports=[f"80/tcp->8080@{NODE_PORT}", "53/udp->8080"],
-        ))
-        yield here
-    finally:
-        for server in here.servers:
-            server.stop()
-        here.made.close()
-        here.outside.close()
-        close_node(here.node)
+def site(wide_site):
+    apply(wide_site.node, compact(
+        vips=(VIP4, VIP6), backends=(wide_site.a, wide_site.b), external_ips=[EXTERNAL],
+        ingress_ips=[BALANCER], ports=[f"80/tcp->8080@{NODE_PORT}", "53/udp->8080"],
+    ))
+    return wide_site
 
 
 @pytest.fixture(params=["pod", "host", "outside"])

@@ -12,29 +12,8 @@ ELSEWHERE = {"address": "10.244.77.1", "node": "another"}  # ready, on a node th
 
 
 @pytest.fixture(scope="module")
-def site():
-    from conftest import Pods, close_node, open_node
-
-    class Site:
-        pass
-
-    here = Site()
-    here.node, here.made = open_node(), Pods()
-    here.servers = []
-    try:
-        here.outside = Outside(here.node)
-        here.node.up()
-        here.a = here.made.kernel(here.node, "a")
-        here.b = here.made.kernel(here.node, "b")
-        here.client = here.made.kernel(here.node, "client")
-        here.servers = [Server(here.a, "a"), Server(here.b, "b")]
-        yield here
-    finally:
-        for server in here.servers:
-            server.stop()
-        here.made.close()
-        here.outside.close()
-        close_node(here.node)
+def site(wide_site):
+    return wide_site
 
 
 def service(backends, **more):
