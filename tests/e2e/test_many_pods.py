@@ -27,6 +27,12 @@ def footprint(node):
     }
 
 
+def at_rest(node):
+    """The least in twenty looks: a connection that is just ending holds descriptors too."""
+    looks = [footprint(node) for _ in range(20)]
+    return {name: min(look[name] for look in looks) for name in looks[0]}
+
+
 def in_parallel(call, items):
     with ThreadPoolExecutor(PARALLEL) as pool:
         return list(pool.map(call, items))
@@ -37,7 +43,7 @@ def test_many_pods(own_node, pods):
     # One pod has come and gone: what the daemons open once and keep is open now.
     pods.kernel(node, "first")
     pods.close()
-    baseline = footprint(node) | {"clients of control": 0}
+    baseline = at_rest(node)
 
     many = in_parallel(lambda pod: pod.add(), [pods.bare(node, "many") for _ in range(PODS)])
     assert footprint(node)["ports"] == baseline["ports"] + PODS

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 from lab.node import node_config
@@ -15,10 +16,7 @@ VIP = "10.96.2.10"
 
 @pytest.fixture
 def site(make_node, pods):
-    class Site:
-        pass
-
-    here = Site()
+    here = SimpleNamespace()
     here.node = make_node()
     here.node.up()
     here.a, here.b, here.client = (pods.kernel(here.node, stem) for stem in ("a", "b", "client"))

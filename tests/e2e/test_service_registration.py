@@ -1,6 +1,7 @@
 """Endpoints that register themselves, and health checks: conformance section 3, line 9."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from lab.node import node_config
@@ -15,10 +16,7 @@ PATH = "/v1/services/default/web/endpoints"
 
 @pytest.fixture
 def site(make_node, pods):
-    class Site:
-        pass
-
-    here = Site()
+    here = SimpleNamespace()
     here.node = make_node(config=node_config(services={"registration": f"10.244.0.2:{PORT}"}))
     here.node.up()
     here.a, here.client = pods.kernel(here.node, "a"), pods.kernel(here.node, "client")

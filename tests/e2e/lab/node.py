@@ -1,5 +1,6 @@
 """One weir node in its own network namespace, started and stopped by ci/up and ci/down."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -18,12 +19,13 @@ GATEWAY_MAC = "02:77:65:69:72:01"
 DAEMONS = ("dataplane", "control")
 
 
-def link_of(path):
-    """Where it points; None when it is gone, as a descriptor may be since it was listed."""
-    try:
-        return os.readlink(path)
-    except OSError:
-        return None
+def open_links(pid):
+    """What a process's descriptors point to; one may be closed since they were listed."""
+    links = []
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            links.append(os.readlink(entry))
+    return links
 
 
 class CniResult:
@@ -137,10 +139,8 @@ class Node:
 
     def descriptors(self, daemon):
         """How many the daemon holds, connections of clients left out: those come and go."""
-        folder = f"/proc/{self.pid(daemon)}/fd"
         clients = {f"socket:[{inode}]" for inode in self.clients(daemon)}
-        links = [link_of(f"{folder}/{name}") for name in os.listdir(folder)]
-        return sum(link is not None and link not in clients for link in links)
+        return sum(link not in clients for link in open_links(self.pid(daemon)))
 
     def logs(self):
         text = ""
