@@ -250,13 +250,9 @@ void register_all() {
   }
 }
 
+[[maybe_unused]] const bool registered = (register_all(), true);
+
 }  // namespace
 }  // namespace weir::dataplane
 
-int main(int argc, char** argv) {
-  weir::dataplane::register_all();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}
+BENCHMARK_MAIN();

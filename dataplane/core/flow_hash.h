@@ -7,6 +7,15 @@
 
 namespace weir::dataplane {
 
+// Protocols whose header starts with two ports.
+inline bool has_ports(uint8_t protocol) noexcept {
+  return protocol == kProtoTcp || protocol == kProtoUdp || protocol == kProtoSctp;
+}
+// A later fragment has no header and so no ports.
+inline bool has_ports(const Packet& packet) noexcept {
+  return packet.l4_offset != 0 && has_ports(packet.l4_protocol);
+}
+
 namespace flow {
 
 // Odd numbers without pattern (the golden ratio's and the square root of 2's digits).
@@ -16,13 +25,6 @@ inline constexpr uint64_t kSecond = 0x6a09e667f3bcc909;
 inline uint64_t mix(uint64_t hash, uint64_t word) noexcept {
   hash = (hash ^ word) * kFirst;
   return hash ^ hash >> 32;
-}
-
-// Protocols whose header starts with two ports.
-inline bool has_ports(const Packet& packet) noexcept {
-  return !packet.fragment && packet.l4_offset != 0 &&
-         (packet.l4_protocol == kProtoTcp || packet.l4_protocol == kProtoUdp ||
-          packet.l4_protocol == kProtoSctp);
 }
 
 }  // namespace flow
@@ -39,7 +41,7 @@ inline uint32_t flow_hash(const Packet& packet) noexcept {
     for (size_t at = offsetof(Ip6Header, source); at < sizeof(Ip6Header); at += sizeof(uint64_t))
       hash = flow::mix(hash, load<uint64_t>(ip + at));
   }
-  if (flow::has_ports(packet))
+  if (!packet.fragment && has_ports(packet))
     hash = flow::mix(hash, load<uint32_t>(packet.data() + packet.l4_offset));
   return static_cast<uint32_t>(hash * flow::kSecond >> 32);
 }

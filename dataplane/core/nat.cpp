@@ -5,20 +5,6 @@ namespace {
 
 constexpr size_t kSctpChecksum = 8;  // RFC 9260 3.1: offset of the field
 
-// Without ports: of a header that is quoted or has none.
-void rewrite_addresses(std::byte* header, const FlowKey& from, const FlowKey& to) noexcept {
-  if (from.family == Family::ip6) {
-    auto& ip = *reinterpret_cast<Ip6Header*>(header);
-    ip.source = to.source;
-    ip.destination = to.destination;
-    return;
-  }
-  auto& ip = *reinterpret_cast<Ip4Header*>(header);
-  store(&ip.source, load<uint32_t>(to.source.data()));
-  store(&ip.destination, load<uint32_t>(to.destination.data()));
-  update_checksum(ip.checksum, change_between(from, to).addresses);
-}
-
 // Where the checksum of the quoted L4 header lies; nullptr when the quote or the snapshot
 // ends before it, or nothing there may be changed.
 Be16* quoted_checksum(Packet& packet, const Quote& quote) noexcept {
@@ -113,15 +99,10 @@ uint32_t sctp_checksum_change(uint32_t ports_before, uint32_t ports_after, size_
   return crc;
 }
 
-bool translatable(const Packet& packet, const FlowKey& to) noexcept {
-  if (!packet.fragment || packet.l4_protocol != kProtoSctp || packet.l4_offset == 0) return true;
-  return load<uint32_t>(packet.data() + packet.l4_offset) == ports_word(to);
-}
-
 void translate(Packet& packet, const FlowKey& to) noexcept {
   FlowKey from{.family = packet.family};
   set_addresses(from, packet.data() + packet.l3_offset);
-  const bool ports = packet.l4_offset != 0 && has_ports(packet.l4_protocol);
+  const bool ports = has_ports(packet);
   if (ports) from = key_of(packet);
   const Translation translation{to.source, to.destination, ports_word(to),
                                 change_between(from, to)};
@@ -162,7 +143,8 @@ void translate_error(Packet& packet, const Quote& quote, const FlowKey& inner,
   const ChecksumChange quoted = change_between(quote.key, inner);
   const uint32_t ports_before = ports_word(quote.key);
   const uint32_t ports = ports_word(inner);
-  rewrite_addresses(packet.data() + quote.l3_offset, quote.key, inner);
+  rewrite_addresses(packet.data() + quote.l3_offset, packet.family, inner.source,
+                    inner.destination, quoted);
   store(packet.data() + quote.l4_offset, ports);
   uint64_t change = change_of(&ports_before, &ports, sizeof ports);
   if (Be16* checksum = quoted_checksum(packet, quote); checksum != nullptr) {
@@ -177,10 +159,12 @@ void translate_error(Packet& packet, const Quote& quote, const FlowKey& inner,
   }
   FlowKey from{.family = packet.family};
   set_addresses(from, packet.data() + packet.l3_offset);
-  rewrite_addresses(packet.data() + packet.l3_offset, from, outer);
+  const ChecksumChange own = change_between(from, outer);
+  rewrite_addresses(packet.data() + packet.l3_offset, packet.family, outer.source,
+                    outer.destination, own);
   if (packet.family == Family::ip6) {
     change += quoted.addresses;
-    change += change_between(from, outer).addresses;
+    change += own.addresses;
   }
   update_checksum(packet.header<IcmpHeader>(packet.l4_offset)->checksum, fold(change));
 }

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "dataplane/core/checksum.h"
+#include "dataplane/core/flow_hash.h"
 #include "dataplane/core/headers.h"
 #include "dataplane/core/packet.h"
 #include "dataplane/tables/flow_key.h"
@@ -16,10 +17,6 @@ namespace weir::dataplane {
 
 // Keys say here what a packet has or gets: addresses and, where it has an L4 header with
 // ports (TCP, UDP, SCTP; a later fragment has none), ports.
-
-inline bool has_ports(uint8_t protocol) noexcept {
-  return protocol == kProtoTcp || protocol == kProtoUdp || protocol == kProtoSctp;
-}
 
 // Takes the addresses out of an IP header of key.family.
 inline void set_addresses(FlowKey& key, const std::byte* header) noexcept {
@@ -148,17 +145,24 @@ inline void translate_l4(Packet& packet, const Translation& to) noexcept {
   }
 }
 
-inline void translate_addresses(Packet& packet, const Translation& to) noexcept {
-  if (packet.family == Family::ip4) {
-    auto& ip = packet.l3<Ip4Header>();
-    store(&ip.source, load<uint32_t>(to.source.data()));
-    store(&ip.destination, load<uint32_t>(to.destination.data()));
-    update_checksum(ip.checksum, to.change.addresses);
+// Of an IP header, the packet's own or one that it quotes.
+inline void rewrite_addresses(std::byte* header, Family family, const Ip6Bytes& source,
+                              const Ip6Bytes& destination, ChecksumChange change) noexcept {
+  if (family == Family::ip4) {
+    auto& ip = *reinterpret_cast<Ip4Header*>(header);
+    store(&ip.source, load<uint32_t>(source.data()));
+    store(&ip.destination, load<uint32_t>(destination.data()));
+    update_checksum(ip.checksum, change.addresses);
   } else {
-    auto& ip = packet.l3<Ip6Header>();
-    ip.source = to.source;
-    ip.destination = to.destination;
+    auto& ip = *reinterpret_cast<Ip6Header*>(header);
+    ip.source = source;
+    ip.destination = destination;
   }
+}
+
+inline void translate_addresses(Packet& packet, const Translation& to) noexcept {
+  rewrite_addresses(packet.data() + packet.l3_offset, packet.family, to.source, to.destination,
+                    to.change);
 }
 
 inline void translate(Packet& packet, const Translation& to) noexcept {

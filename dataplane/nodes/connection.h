@@ -45,7 +45,7 @@ inline void ConnectionStage::prepare(Packet* packets, std::span<const uint8_t> w
     FlowLookup& flow = context.flows[index];
     const Packet& packet = packets[index];
     flow.key.family = Family::none;
-    if (packet.l4_offset == 0 || !has_ports(packet.l4_protocol)) continue;
+    if (!has_ports(packet)) continue;
     flow.key = key_of(packet);
     flow.hash = context.connections->hash(flow.key);
     context.connections->prefetch(flow.hash);

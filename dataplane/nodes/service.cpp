@@ -58,7 +58,7 @@ Drop reason_of(ConnectionTable::Outcome outcome) noexcept {
 }  // namespace
 
 Next ServiceStage::classify(Packet& packet, StageContext& context) noexcept {
-  if (packet.l4_offset == 0 || !has_ports(packet.l4_protocol)) return not_served(packet, context);
+  if (!has_ports(packet)) return not_served(packet, context);
   const FlowKey key = key_of(packet);
   const FrontendView* frontend = context.services->find(key);
   if (frontend == nullptr) return not_served(packet, context);

@@ -4,7 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <string_view>
+#include <string>
 
 #include "dataplane/api/codec.h"
 
@@ -19,10 +19,10 @@ bool leads_session() noexcept { return getsid(0) == getpid(); }
 
 }  // namespace
 
-void raise_priority() noexcept {
+void raise_priority() {
   if (setpriority(PRIO_PROCESS, 0, kNice) != 0 || !leads_session()) return;
   const api::Fd group(open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC));
-  constexpr std::string_view text = "-10";
+  const std::string text = std::to_string(kNice);
   if (!group) return;  // no CONFIG_SCHED_AUTOGROUP: nice is all that counts
   [[maybe_unused]] const ssize_t written = write(group.get(), text.data(), text.size());
 }

@@ -8,6 +8,6 @@ namespace weir::dataplane {
 // session alone, so the session's own value is set as well; weir-dataplane leads its session
 // as a service. Without the right to (CAP_SYS_NICE) nothing changes: it is no requirement.
 // Call before threads are made.
-void raise_priority() noexcept;
+void raise_priority();
 
 }  // namespace weir::dataplane

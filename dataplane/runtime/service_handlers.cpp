@@ -25,10 +25,8 @@ Replies prefix_delete(ServiceTable& services, const Message& request) {
 }
 
 Replies frontend_set(ServiceTable& services, const Message& request) {
-  return each<api::Frontend>(request, [&](api::Frontend frontend) {
-    frontend.name.back() = 0;  // texts from outside end with a zero, whatever the sender did
-    return services.set_frontend(frontend);
-  });
+  return each<api::Frontend>(
+      request, [&](const api::Frontend& frontend) { return services.set_frontend(frontend); });
 }
 
 Replies frontend_delete(ServiceTable& services, const Message& request) {

@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "dataplane/api/service.h"
+#include "dataplane/core/headers.h"
 #include "dataplane/core/nat.h"
 #include "dataplane/tables/backend_pool.h"
 #include "dataplane/tables/flow_key.h"
@@ -39,9 +40,6 @@ struct alignas(64) Connection {
     kFinReverse = 64,
     kReset = 128,
   };
-  static constexpr uint8_t kFin = 0x01;  // TCP flags, RFC 9293 3.1
-  static constexpr uint8_t kSyn = 0x02;
-  static constexpr uint8_t kRst = 0x04;
   static constexpr uint8_t kAffinityProtocol = 255;
 
   // First line: what most packets need.
@@ -123,10 +121,10 @@ inline uint32_t connection_bits(Direction direction, uint8_t protocol, uint8_t t
   const bool forward = direction == Direction::forward;
   uint32_t bits = forward ? 0U : uint32_t{Connection::kReplied};
   if (protocol != kProtoTcp) return bits;
-  if (forward && (tcp_flags & Connection::kSyn) == 0) bits |= Connection::kAcknowledged;
-  if ((tcp_flags & Connection::kFin) != 0)
+  if (forward && (tcp_flags & kTcpSyn) == 0) bits |= Connection::kAcknowledged;
+  if ((tcp_flags & kTcpFin) != 0)
     bits |= uint32_t{forward ? Connection::kFinForward : Connection::kFinReverse};
-  if ((tcp_flags & Connection::kRst) != 0) bits |= Connection::kReset;
+  if ((tcp_flags & kTcpRst) != 0) bits |= Connection::kReset;
   return bits;
 }
 

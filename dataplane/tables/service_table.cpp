@@ -98,7 +98,7 @@ Result<api::Frontend> ServiceTable::checked(const api::Frontend& frontend) {
   clean.key = {.address = key->address, .port = key->port, .protocol = key->protocol};
   clean.reserved = {};
   clean.reserved2 = 0;
-  clean.name.back() = '\0';
+  clean.name.back() = '\0';  // texts from outside end with a zero, whatever the sender did
   return clean;
 }
 

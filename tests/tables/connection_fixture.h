@@ -55,7 +55,7 @@ class ConnectionFixture : public testing::Test {
   NewConnection tcp_flow(unsigned client_port) const {
     NewConnection wanted = flow(client_port);
     wanted.key.protocol = kProtoTcp;
-    wanted.tcp_flags = Connection::kSyn;
+    wanted.tcp_flags = kTcpSyn;
     return wanted;
   }
   NewConnection masqueraded(unsigned client_port, unsigned first, unsigned last) const {

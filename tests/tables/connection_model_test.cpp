@@ -63,7 +63,7 @@ class ConnectionModelTest : public ConnectionFixture {
     wanted.backend = pool_.address(wanted.backend_id).address;
     wanted.backend_port = pool_.address(wanted.backend_id).port;
     wanted.owner = static_cast<uint16_t>(below(3));
-    wanted.tcp_flags = below(4) == 0 ? 0x10 : Connection::kSyn;
+    wanted.tcp_flags = below(4) == 0 ? 0x10 : kTcpSyn;
     if (below(3) == 0) {
       wanted.masquerade = ip4_bytes(kMasquerade);
       wanted.masquerade_first = kFirstPort;
@@ -111,7 +111,7 @@ class ConnectionModelTest : public ConnectionFixture {
                       .backend = wanted.backend_id,
                       .owner = wanted.owner,
                       .seen = now_,
-                      .acknowledged = (wanted.tcp_flags & Connection::kSyn) == 0};
+                      .acknowledged = (wanted.tcp_flags & kTcpSyn) == 0};
     live_[entry.forward] = live_[entry.reverse] = entries_.size();
     entries_.push_back(entry);
     ++charged_[wanted.owner];
@@ -127,9 +127,9 @@ class ConnectionModelTest : public ConnectionFixture {
     table_.touch(*match.connection, match.direction, flags, now_);
     entry.seen = now_;
     if (!forward) entry.replied = true;
-    if (forward && (flags & Connection::kSyn) == 0) entry.acknowledged = true;
-    if ((flags & Connection::kFin) != 0) entry.fins[forward ? 0 : 1] = true;
-    if ((flags & Connection::kRst) != 0) entry.reset = true;
+    if (forward && (flags & kTcpSyn) == 0) entry.acknowledged = true;
+    if ((flags & kTcpFin) != 0) entry.fins[forward ? 0 : 1] = true;
+    if ((flags & kTcpRst) != 0) entry.reset = true;
   }
   void step_kill() {
     if (live_.empty()) return;

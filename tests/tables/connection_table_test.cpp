@@ -142,11 +142,11 @@ TEST_F(ConnectionTableTest, TcpPhasesAndTheirTimes) {
   constexpr auto kForward = Direction::forward;
   constexpr auto kReverse = Direction::reverse;
   constexpr unsigned kAck = 0x10;
-  constexpr unsigned kSynAck = kAck | Connection::kSyn;
-  constexpr unsigned kFinAck = kAck | Connection::kFin;
+  constexpr unsigned kSynAck = kAck | kTcpSyn;
+  constexpr unsigned kFinAck = kAck | kTcpFin;
   const std::vector<TcpCase> cases{
       {"syn", {}, api::ConnectionPhase::opening, 60},
-      {"syn again", {{kForward, Connection::kSyn}}, api::ConnectionPhase::opening, 60},
+      {"syn again", {{kForward, kTcpSyn}}, api::ConnectionPhase::opening, 60},
       {"never acknowledged", {{kReverse, kSynAck}}, api::ConnectionPhase::opening, 60},
       {"open", {{kReverse, kSynAck}, {kForward, kAck}}, api::ConnectionPhase::open, 86400},
       {"half closed",
@@ -157,7 +157,7 @@ TEST_F(ConnectionTableTest, TcpPhasesAndTheirTimes) {
        {{kReverse, kSynAck}, {kForward, kFinAck}, {kReverse, kFinAck}},
        api::ConnectionPhase::closing,
        30},
-      {"reset", {{kReverse, kAck | Connection::kRst}}, api::ConnectionPhase::closing, 10},
+      {"reset", {{kReverse, kAck | kTcpRst}}, api::ConnectionPhase::closing, 10},
   };
   unsigned port = 1;
   for (const TcpCase& c : cases) {
@@ -226,7 +226,7 @@ TEST_F(ConnectionTableTest, TheFullerTheTableTheLessTimeHasWhatAFloodCanMake) {
   Connection& answered = add(flow(1));
   table_.touch(answered, Direction::reverse, 0, now_);
   Connection& open = add(tcp_flow(1));
-  table_.touch(open, Direction::reverse, Connection::kSyn, now_);
+  table_.touch(open, Direction::reverse, kTcpSyn, now_);
   table_.touch(open, Direction::forward, 0, now_);
   for (unsigned port = 3; port <= capacity * 3 / 4; ++port) add(flow(port));
   advance(14);
