@@ -324,6 +324,14 @@ TEST_F(WorkerTest, TracesAPacketThroughTheStages) {
   FakePort& a = add(1);
   FakePort& b = add(2);
   raw_[0]->trace({.port_key = 1, .packets = 2});
+  // A sweep that had begun may take a packet before the worker knows of the trace.
+  const auto sweeps = [&] {
+    api::WorkerState state;
+    raw_[0]->state(state);
+    return state.sweeps;
+  };
+  const uint64_t before = sweeps();
+  ASSERT_TRUE(eventually([&] { return sweeps() > before + 1; }));
   give(a, datagram(1, pod_address(2), 1));
   std::vector<api::TraceRecord> records;
   ASSERT_TRUE(eventually([&] {
