@@ -76,6 +76,7 @@ class MemifClient:
 
     def map(self):
         self.memory = mmap.mmap(self.fd, self.memory_size)
+        self.words = memoryview(self.memory).cast("H")
         for to_server in (True, False):
             self.set_header(to_server, cookie=COOKIE, flags=1)
             for slot in range(self.size):
@@ -163,11 +164,12 @@ class MemifClient:
 
     def set_header(self, to_server, cookie=None, flags=None, head=None, tail=None):
         at = self.ring_offset(to_server)
-        fields = (("<I", at, cookie), ("<H", at + 4, flags), ("<H", at + 6, head),
-                  ("<H", at + 64, tail))
-        for form, where, value in fields:
+        if cookie is not None:
+            struct.pack_into("<I", self.memory, at, cookie)
+        # One store each: struct clears the bytes first, and the server would see that.
+        for where, value in ((at + 4, flags), (at + 6, head), (at + 64, tail)):
             if value is not None:
-                struct.pack_into(form, self.memory, where, value & 0xFFFFFFFF)
+                self.words[where // 2] = value
 
     def set_head(self, to_server, head):
         self.heads[to_server] = head & 0xFFFF
@@ -202,6 +204,7 @@ class MemifClient:
     def close(self):
         if self.socket:
             self.socket.close()
+        self.words.release()
         self.memory.close()
         for fd in (self.fd, *self.events):
             os.close(fd)
