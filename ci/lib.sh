@@ -47,12 +47,17 @@ wait_until() {
   done
 }
 
-# alive PID_FILE: the process it names runs and is one of ours. A zombie has no exe.
+# alive PID_FILE: the process it names runs and is one of ours. A zombie has no exe, but
+# while it has other threads they hold its sockets and devices.
 alive() {
-  local pid exe
+  local pid exe threads
   pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ] || return 1
-  exe=$(readlink "/proc/$pid/exe" 2>/dev/null) || return 1
-  [[ $exe == */weir-* ]]
+  if exe=$(readlink "/proc/$pid/exe" 2>/dev/null); then
+    [[ $exe == */weir-* ]]
+  else
+    threads=("/proc/$pid/task"/*)
+    [ ${#threads[@]} -gt 1 ]
+  fi
 }
 
 gone() { ! alive "$1"; }

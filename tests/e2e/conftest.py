@@ -1,33 +1,17 @@
 """Fixtures: nodes and pods that are gone after the test, whatever happened in it."""
 
-import os
 from types import SimpleNamespace
 
 import pytest
 from lab.node import Node
 from lab.pod import KernelPod, MemifPod
+from lab.reports import open_nodes, pytest_configure, pytest_runtest_makereport  # noqa: F401
 from lab.services import Outside, Server
-
-_nodes = []
-
-
-def pytest_configure():
-    if os.geteuid() != 0:
-        pytest.exit("end-to-end tests need root: they make network namespaces", returncode=1)
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    """A failed test shows what the daemons said."""
-    report = (yield).get_result()
-    if report.failed:
-        for node in _nodes:
-            report.sections.append((f"node {node.home}", node.logs()))
 
 
 def open_node(**options):
     node = Node(**options)
-    _nodes.append(node)
+    open_nodes.append(node)
     return node
 
 
@@ -35,7 +19,7 @@ def close_node(node):
     try:
         node.close()
     finally:
-        _nodes.remove(node)
+        open_nodes.remove(node)
 
 
 @pytest.fixture(scope="session")

@@ -15,35 +15,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from lab.node import Node  # noqa: E402
 from lab.pod import KernelPod, MemifPod  # noqa: E402
+from lab.reports import (  # noqa: E402, F401
+    open_nodes,
+    pytest_configure,
+    pytest_runtest_makereport,
+)
 from lab.run import wait_for  # noqa: E402
 from memif_client import MemifClient  # noqa: E402
 from probe import Probe  # noqa: E402
-
-_nodes = []
-
-
-def pytest_configure():
-    if os.geteuid() != 0:
-        pytest.exit("the hostile suite needs root: it makes network namespaces", returncode=1)
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    """A failed test shows what the daemons said."""
-    report = (yield).get_result()
-    if report.failed:
-        report.sections.extend((f"node {node.home}", node.logs()) for node in _nodes)
 
 
 @pytest.fixture(scope="session")
 def node():
     one = Node()
-    _nodes.append(one)
+    open_nodes.append(one)
     try:
         one.up()
         yield one
     finally:
-        _nodes.remove(one)
+        open_nodes.remove(one)
         one.close()
 
 

@@ -207,10 +207,12 @@ class Node:
 
 
 def running(pid):
-    """The process exists and is no zombie."""
+    """Some thread of it still runs: a zombie's other threads may keep its sockets open."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+            fields = stat.read().rsplit(")", 1)[1].split()
     except OSError:
         return False
+    state, threads = fields[0], int(fields[17])
+    return state != "Z" or threads > 1
 
