@@ -4,11 +4,8 @@
 // The numbers are TSC cycles. Those of one stage include its share of the loop around it.
 #include <benchmark/benchmark.h>
 
-#include <optional>
-
+#include "bench/stages/pipeline_run.h"
 #include "bench/stages/vector_traffic.h"
-#include "dataplane/core/tsc.h"
-#include "tests/dataplane/services.h"
 
 namespace weir::dataplane {
 namespace {
@@ -41,19 +38,6 @@ const Bytes& spoofed4() {
   return frame;
 }
 
-void report_stages(benchmark::State& state, const PipelineCounters& counters, uint64_t cycles,
-                   uint64_t packets) {
-  for (size_t i = 0; i < kStageCount; ++i) {
-    const auto seen = static_cast<double>(counters[i].packets.get());
-    if (seen == 0) continue;
-    state.counters[std::string(kStageNames[i])] =
-        static_cast<double>(counters[i].cycles.get()) / seen;
-  }
-  state.counters["cycles/packet"] = static_cast<double>(cycles) / static_cast<double>(packets);
-  state.SetItemsProcessed(static_cast<int64_t>(packets));
-  state.SetLabel("cache-warm");
-}
-
 void pipeline(benchmark::State& state, const Bytes& frame) {
   Lab lab;
   const auto count = static_cast<uint16_t>(state.range(0));
@@ -62,14 +46,10 @@ void pipeline(benchmark::State& state, const Bytes& frame) {
   uint64_t packets = 0;
   for (auto _ : state) {
     traffic.receive();
-    const uint64_t start = __rdtsc();
-    run_pipeline<false>(lab.vector(), lab.context(), lab.counters(), nullptr);
-    cycles += __rdtsc() - start;
+    cycles += bench::run_vector(lab);
     packets += count;
-    lab.vector().queue(Next::tx).count = 0;
-    settle(lab.vector(), lab.context());
   }
-  report_stages(state, lab.counters(), cycles, packets);
+  bench::report_stages(state, lab.counters(), cycles, packets);
 }
 
 void pipeline_udp4(benchmark::State& state) { pipeline(state, udp4()); }
@@ -82,106 +62,6 @@ BENCHMARK(pipeline_udp6)->Arg(1)->Arg(8)->Arg(32)->Arg(64);
 BENCHMARK(pipeline_tcp6_1060)->Arg(64);
 BENCHMARK(pipeline_echo4)->Arg(64);
 BENCHMARK(pipeline_spoofed4)->Arg(64);
-
-// --- services
-
-// Flows of one client to one service; the frames differ in their source port alone.
-class ServiceTraffic {
- public:
-  explicit ServiceTraffic(Lab& lab) : lab_(lab) {
-    test::serve_one(lab);
-    lab.connections().set_quota(UINT32_MAX);
-    // Without a UDP checksum, as its update is not what is measured.
-    const Bytes frame = test::eth(
-        kEtherIp4, test::ip4({.destination = test::kVip4, .l4_checksum = false},
-                             test::udp(test::filler(22), {.destination = 80})));
-    traffic_.emplace(lab, frame, kVectorSize);
-  }
-  // A vector of kVectorSize flows from `first` on, which number source ports and addresses.
-  void receive(uint32_t first) {
-    traffic_->receive();
-    for (uint16_t i = 0; i < kVectorSize; ++i) {
-      Packet& packet = lab_.vector().packets[i];
-      const uint32_t flow = first + i;
-      store(packet.data() + 34, static_cast<uint16_t>(flow));
-      if (flow >> 16 == 0) continue;
-      // 64512 ports and some addresses: behind the trusted port any source may come.
-      packet.in_port = test::kHost;
-      auto& ip = *packet.header<Ip4Header>(14);
-      const auto before = load<uint16_t>(&ip.source.raw[2]);
-      ip.source.raw[2] = static_cast<uint8_t>(flow >> 16);
-      update_checksum(ip.checksum, before, load<uint16_t>(&ip.source.raw[2]));
-    }
-  }
-
- private:
-  Lab& lab_;
-  std::optional<VectorTraffic> traffic_;
-};
-
-uint64_t run_vector(Lab& lab) {
-  const uint64_t start = __rdtsc();
-  run_pipeline<false>(lab.vector(), lab.context(), lab.counters(), nullptr);
-  const uint64_t cycles = __rdtsc() - start;
-  lab.vector().queue(Next::tx).count = 0;
-  settle(lab.vector(), lab.context());
-  return cycles;
-}
-
-// Packets of so many open connections, one after the other. Compare with pipeline_udp4/64.
-void service_hit(benchmark::State& state) {
-  const auto flows = static_cast<uint32_t>(state.range(0));
-  Lab lab(1U << 20);
-  ServiceTraffic traffic(lab);
-  const auto round = [&](uint32_t first) {
-    traffic.receive(first);
-    return run_vector(lab);
-  };
-  for (uint32_t first = 0; first < flows; first += kVectorSize) {
-    round(first);
-    lab.reap();
-  }
-  const uint64_t created = lab.connections().stats().created;
-  if (created != flows) state.SkipWithError("not every connection was made");
-  uint64_t cycles = 0;
-  uint64_t packets = 0;
-  uint32_t first = 0;
-  for (auto _ : state) {
-    cycles += round(first);
-    packets += kVectorSize;
-    first = first + kVectorSize < flows ? first + kVectorSize : 0;
-  }
-  report_stages(state, lab.counters(), cycles, packets);
-}
-BENCHMARK(service_hit)->Arg(64)->Arg(64 << 10)->Arg(512 << 10);
-
-// First packets of connections: pick, record, translate. The table is emptied between.
-void service_open(benchmark::State& state) {
-  constexpr uint32_t kFlows = 512U << 10;
-  uint64_t cycles = 0;
-  uint64_t packets = 0;
-  auto lab = std::make_unique<Lab>(1U << 20);
-  auto traffic = std::make_unique<ServiceTraffic>(*lab);
-  uint32_t first = 0;
-  for (auto _ : state) {
-    if (first == kFlows) {
-      state.PauseTiming();
-      lab = std::make_unique<Lab>(1U << 20);
-      traffic = std::make_unique<ServiceTraffic>(*lab);
-      first = 0;
-      state.ResumeTiming();
-    }
-    traffic->receive(first);
-    cycles += run_vector(*lab);
-    first += kVectorSize;
-    packets += kVectorSize;
-    lab->reap();
-  }
-  state.counters["cycles/packet"] = static_cast<double>(cycles) / static_cast<double>(packets);
-  state.counters["made/s"] = static_cast<double>(packets) * static_cast<double>(tsc_hz()) / static_cast<double>(cycles);
-  state.SetItemsProcessed(static_cast<int64_t>(packets));
-}
-BENCHMARK(service_open);
 
 // A super-frame of the given size for a port without offload: cost of one segment.
 void cut_tcp4(benchmark::State& state) {
