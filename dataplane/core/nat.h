@@ -31,23 +31,26 @@ inline void set_addresses(FlowKey& key, const std::byte* header) noexcept {
   }
 }
 
-// Of a packet that has ports. Made of whole words: it is hashed at once, and a load that
-// spans several stores would wait for all of them.
-inline FlowKey key_of(const Packet& packet) noexcept {
-  const std::byte* ip = packet.data() + packet.l3_offset;
-  const uint64_t rest = load<uint32_t>(packet.data() + packet.l4_offset) |
-                        uint64_t{packet.l4_protocol} << 32 |
-                        static_cast<uint64_t>(packet.family) << 40;
-  using Words = std::array<uint64_t, sizeof(FlowKey) / sizeof(uint64_t)>;
+// These are of packets that have ports. Made of whole words: they are hashed at once, and a
+// load that spans several stores would wait for all of them.
+inline uint64_t rest_of_key(const Packet& packet) noexcept {
   static_assert(offsetof(FlowKey, source_port) == 32 && offsetof(FlowKey, family) == 37);
-  if (packet.family == Family::ip4) {
-    const auto addresses = load<uint64_t>(ip + offsetof(Ip4Header, source));
-    return std::bit_cast<FlowKey>(
-        Words{static_cast<uint32_t>(addresses), 0, addresses >> 32, 0, rest});
-  }
-  const std::byte* at = ip + offsetof(Ip6Header, source);
+  return load<uint32_t>(packet.data() + packet.l4_offset) | uint64_t{packet.l4_protocol} << 32 |
+         static_cast<uint64_t>(packet.family) << 40;
+}
+inline Ip4FlowKey ip4_key_of(const Packet& packet) noexcept {
+  return {load<uint64_t>(&packet.l3<Ip4Header>().source), rest_of_key(packet)};
+}
+inline FlowKey ip6_key_of(const Packet& packet) noexcept {
+  const auto* at = reinterpret_cast<const std::byte*>(&packet.l3<Ip6Header>().source);
+  using Words = std::array<uint64_t, sizeof(FlowKey) / sizeof(uint64_t)>;
   return std::bit_cast<FlowKey>(Words{load<uint64_t>(at), load<uint64_t>(at + 8),
-                                      load<uint64_t>(at + 16), load<uint64_t>(at + 24), rest});
+                                      load<uint64_t>(at + 16), load<uint64_t>(at + 24),
+                                      rest_of_key(packet)});
+}
+inline FlowKey key_of(const Packet& packet) noexcept {
+  return packet.family == Family::ip4 ? static_cast<FlowKey>(ip4_key_of(packet))
+                                      : ip6_key_of(packet);
 }
 
 // By how much checksums change with addresses and ports: ones-complement sums.
@@ -55,8 +58,9 @@ struct ChecksumChange {
   uint16_t addresses = 0;  // of IPv4 headers and of pseudo-headers
   uint16_t all = 0;        // of L4 headers: addresses and ports
 
-  ChecksumChange reversed() const noexcept {
-    return {static_cast<uint16_t>(~addresses), static_cast<uint16_t>(~all)};
+  // What undoes it, or itself.
+  ChecksumChange reversed_if(bool reversed) const noexcept {
+    return std::bit_cast<ChecksumChange>(std::bit_cast<uint32_t>(*this) ^ -uint32_t{reversed});
   }
 };
 
@@ -126,25 +130,6 @@ inline void update_udp_checksum(Be16& field, uint16_t change) noexcept {
     field.set_wire(0xffff);
 }
 
-inline void translate_l4(Packet& packet, const Translation& to) noexcept {
-  std::byte* const l4 = packet.data() + packet.l4_offset;
-  if (packet.l4_protocol == kProtoSctp) [[unlikely]]
-    return translate_sctp(l4, to.ports, packet.l4_length);
-  store(l4, to.ports);
-  const bool udp = packet.l4_protocol == kProtoUdp;
-  auto& field = *reinterpret_cast<Be16*>(
-      l4 + (udp ? offsetof(UdpHeader, checksum) : offsetof(TcpHeader, checksum)));
-  if (packet.offload.partial_checksum) [[unlikely]] {
-    // The field holds the pseudo-header's sum, not inverted; the rest is added on its way out.
-    const uint32_t sum = uint32_t{field.wire()} + to.change.addresses;
-    field.set_wire(static_cast<uint16_t>(sum + (sum >> 16)));
-  } else if (udp) {
-    update_udp_checksum(field, to.change.all);
-  } else {
-    update_checksum(field, to.change.all);
-  }
-}
-
 // Of an IP header, the packet's own or one that it quotes.
 inline void rewrite_addresses(std::byte* header, Family family, const Ip6Bytes& source,
                               const Ip6Bytes& destination, ChecksumChange change) noexcept {
@@ -160,14 +145,31 @@ inline void rewrite_addresses(std::byte* header, Family family, const Ip6Bytes& 
   }
 }
 
-inline void translate_addresses(Packet& packet, const Translation& to) noexcept {
-  rewrite_addresses(packet.data() + packet.l3_offset, packet.family, to.source, to.destination,
-                    to.change);
+inline void translate_l4(Packet& packet, std::byte* l4, const Translation& to) noexcept {
+  const uint8_t protocol = packet.l4_protocol;
+  if (protocol == kProtoSctp) [[unlikely]]
+    return translate_sctp(l4, to.ports, packet.l4_length);
+  const bool udp = protocol == kProtoUdp;
+  auto& field = *reinterpret_cast<Be16*>(
+      l4 + (udp ? offsetof(UdpHeader, checksum) : offsetof(TcpHeader, checksum)));
+  if (packet.offload.partial_checksum) [[unlikely]] {
+    // The field holds the pseudo-header's sum, not inverted; the rest is added on its way out.
+    const uint32_t sum = uint32_t{field.wire()} + to.change.addresses;
+    field.set_wire(static_cast<uint16_t>(sum + (sum >> 16)));
+  } else if (udp) {
+    update_udp_checksum(field, to.change.all);
+  } else {
+    update_checksum(field, to.change.all);
+  }
+  store(l4, to.ports);
 }
 
 inline void translate(Packet& packet, const Translation& to) noexcept {
-  translate_addresses(packet, to);
-  translate_l4(packet, to);
+  std::byte* const data = packet.data();
+  // Read before anything is written, which might be anywhere for all the compiler knows.
+  std::byte* const l4 = data + packet.l4_offset;
+  rewrite_addresses(data + packet.l3_offset, packet.family, to.source, to.destination, to.change);
+  translate_l4(packet, l4, to);
 }
 
 }  // namespace weir::dataplane

@@ -2,6 +2,33 @@
 
 namespace weir::dataplane {
 
+// RFC 9293 3.6.1: a SYN on the ports of a connection that ended.
+bool ConnectionStage::reopens(const Connection& connection, const StageContext& context) noexcept {
+  return connection.phase() == api::ConnectionPhase::closing ||
+         ((connection.bits() & Connection::kReplied) == 0 &&
+          !context.backends->alive(connection.backend_id));
+}
+
+// Only an address that may be routed has a place in the FIB to keep; others are refused by
+// the route stage.
+Next ConnectionStage::look_up(Packet& packet, std::atomic<uint64_t>& hop, uint64_t changes,
+                              const StageContext& context) noexcept {
+  uint32_t next_hop = 0;
+  if (packet.family == Family::ip4) {
+    const Fib4::Key& to = packet.l3<Ip4Header>().destination.raw;
+    if (!routable4(to[0])) return Next::route;
+    next_hop = context.fib4->lookup(to);
+  } else {
+    const Fib6::Key& to = packet.l3<Ip6Header>().destination;
+    if (!routable6(to[0])) return Next::route;
+    next_hop = context.fib6->lookup(to);
+  }
+  // relaxed: see forward()
+  hop.store(CachedHop(changes, next_hop).word(), std::memory_order_relaxed);
+  packet.adjacency = context.adjacencies->load(next_hop);
+  return Route::to_adjacency(packet, context);
+}
+
 Next ConnectionStage::without_ports(Packet& packet, StageContext& context) noexcept {
   if (packet.fragment && packet.l4_offset == 0) {
     follow_first_fragment(packet, context);
@@ -29,8 +56,7 @@ void ConnectionStage::error(Packet& packet, const Quote& quote, StageContext& co
   const PortInfo* port = context.port(packet.in_port);
   if (!from_end && !packet.generated && (port == nullptr || !port->trusted)) return;
   const Connection& connection = *match.connection;
-  const FlowKey inner =
-      match.direction == Direction::reverse ? connection.key : connection.reverse_key();
+  const FlowKey& inner = connection.other_key(match.direction);
   outer.destination = inner.source;
   if (from_end) outer.source = inner.destination;
   translate_error(packet, quote, inner, outer);

@@ -1,6 +1,8 @@
 // What the stages connection and service do to a packet once its connection is known.
 #pragma once
 
+#include <bit>
+
 #include "dataplane/core/nat.h"
 #include "dataplane/core/stage.h"
 #include "dataplane/tables/connection.h"
@@ -8,16 +10,12 @@
 
 namespace weir::dataplane {
 
-// What packets of a connection get, by the direction they go.
+// What packets of a connection get, by the direction they go: what the other end's packets
+// have, the other way round.
 inline Translation translation_of(const Connection& connection, Direction direction) noexcept {
-  if (direction == Direction::forward) {
-    return {connection.masquerade, connection.backend,
-            ports_word(connection.masquerade_port, connection.backend_port),
-            connection.forward_change};
-  }
-  const FlowKey& key = connection.key;
-  return {key.destination, key.source, ports_word(key.destination_port, key.source_port),
-          connection.forward_change.reversed()};
+  const FlowKey& answer = connection.other_key(direction);
+  return {answer.destination, answer.source, std::rotl(load<uint32_t>(&answer.source_port), 16),
+          connection.forward_change.reversed_if(direction == Direction::reverse)};
 }
 
 // What all fragments of a packet have in common, for FragmentTable.
@@ -29,12 +27,11 @@ Drop lead_fragments(const Packet& packet, const Translation& to, StageContext& c
 // Translates a packet of the connection and sends it to route, or drops it.
 inline Next translate_as(Packet& packet, const Connection& connection, Direction direction,
                          StageContext& context) noexcept {
-  const Translation to = translation_of(connection, direction);
   if (packet.fragment) [[unlikely]] {
-    const Drop refused = lead_fragments(packet, to, context);
+    const Drop refused = lead_fragments(packet, translation_of(connection, direction), context);
     if (refused != Drop::count) return drop(packet, refused);
   }
-  translate(packet, to);
+  translate(packet, translation_of(connection, direction));
   packet.translated = true;
   return Next::route;
 }

@@ -5,6 +5,7 @@
 // The atomics are written by any worker; each says what it means to whom.
 #pragma once
 
+#include <array>
 #include <atomic>
 
 #include "dataplane/api/service.h"
@@ -25,8 +26,32 @@ inline Ticks ticks_at(uint64_t cycles, uint64_t hz) noexcept {
 inline constexpr uint16_t kNoOwner = 0xffff;  // of a connection that counts for no port
 
 enum class Direction : uint8_t {
-  forward,  // from the client
-  reverse,  // from the backend
+  forward = 0,  // from the client
+  reverse = 1,  // from the backend
+};
+
+// A record's number and a direction in one word: what the index holds. 0 = none.
+using FlowNumber = uint32_t;
+inline FlowNumber flow_number(uint32_t record, Direction direction) noexcept {
+  return record << 1 | static_cast<uint32_t>(direction);
+}
+inline uint32_t record_of(FlowNumber flow) noexcept { return flow >> 1; }
+inline Direction direction_of(FlowNumber flow) noexcept { return static_cast<Direction>(flow & 1); }
+
+// Where a direction's translated packets go: what the FIB said after so many changes.
+class CachedHop {
+ public:
+  // Nothing when it does not fit.
+  CachedHop(uint64_t changes, uint32_t next_hop) noexcept
+      : word_(next_hop < 1U << kHopBits ? changes << kHopBits | next_hop : 0) {}
+  explicit CachedHop(uint64_t word) noexcept : word_(word) {}
+  bool is_of(uint64_t changes) const noexcept { return word_ >> kHopBits == changes; }
+  uint32_t next_hop() const noexcept { return word_ & ((1U << kHopBits) - 1); }
+  uint64_t word() const noexcept { return word_; }
+
+ private:
+  static constexpr unsigned kHopBits = 24;  // leaves 2^40 changes, years of them
+  uint64_t word_;
 };
 
 struct alignas(64) Connection {
@@ -42,61 +67,39 @@ struct alignas(64) Connection {
   };
   static constexpr uint8_t kAffinityProtocol = 255;
 
-  // First line: what most packets need.
-  FlowKey key;  // of the client's packets: client -> frontend
-  Ip6Bytes backend;
-  uint16_t backend_port;     // wire order, as all ports here
-  uint16_t masquerade_port;  // the client's port, or the one that took its place
-  uint8_t flags;             // api::kConnectionMasqueraded
-  uint8_t reserved;
-  uint16_t owner;  // number of the port that it came from, or kNoOwner
-
-  // Second line.
-  Ip6Bytes masquerade;  // the client's address, or the one that took its place
-  uint64_t forward_hash;
-  uint64_t reverse_hash;
+  // Of the packets that come, by Direction: client -> frontend, and backend -> masquerade,
+  // which is the client or what took its place. What goes out is the other one reversed.
+  std::array<FlowKey, 2> keys;
+  std::array<std::atomic<uint64_t>, 2> hops;  // CachedHop; written and read by workers
   BackendId backend_id;
+  uint16_t owner;        // number of the port that it came from, or kNoOwner
   uint16_t owner_epoch;  // of the owner's quota when this was added
-  uint16_t reserved2;
+  ChecksumChange forward_change;  // by what the connection does to a client's packets
   std::atomic<Ticks> last_seen;      // written by workers, read by the main thread
   std::atomic<uint32_t> state;       // State bits; workers add bits, the main thread clears all
   std::atomic<Ticks> lifetime;       // affinity alone; written by workers
   std::atomic<uint32_t> link;        // next record of a list of free or unlinked ones
   std::atomic<uint32_t> next_batch;  // first record of the next list (ConnectionRecords)
-  ChecksumChange forward_change;  // by what the connection does to a client's packets
 
-  bool is_affinity() const noexcept { return key.family == Family::none; }
+  const FlowKey& key() const noexcept { return keys[0]; }
+  const FlowKey& reverse_key() const noexcept { return keys[1]; }
+  const FlowKey& key(Direction direction) const noexcept {
+    return keys[static_cast<size_t>(direction)];
+  }
+  const FlowKey& other_key(Direction direction) const noexcept {
+    return keys[static_cast<size_t>(direction) ^ 1];
+  }
+  std::atomic<uint64_t>& hop(Direction direction) noexcept {
+    return hops[static_cast<size_t>(direction)];
+  }
+
+  bool is_affinity() const noexcept { return key().family == Family::none; }
   BackendHolder holder() const noexcept {
     return is_affinity() ? BackendHolder::affinity : BackendHolder::connection;
   }
-  bool masqueraded() const noexcept { return (flags & api::kConnectionMasqueraded) != 0; }
-
-  FlowKey reverse_key() const noexcept {
-    return {.source = backend,
-            .destination = masquerade,
-            .source_port = backend_port,
-            .destination_port = masquerade_port,
-            .protocol = key.protocol,
-            .family = key.family};
-  }
-
-  // Whether a packet of this key belongs to it, and its direction.
-  bool matches(const FlowKey& packet, Direction& direction) const noexcept {
-    direction = Direction::forward;
-    if (key == packet) return true;
-    direction = Direction::reverse;
-    return answers_with(packet);
-  }
-  // packet == reverse_key(), without making one.
-  bool answers_with(const FlowKey& packet) const noexcept {
-    const auto differ = [](const Ip6Bytes& a, const Ip6Bytes& b) {
-      return (load<uint64_t>(a.data()) ^ load<uint64_t>(b.data())) |
-             (load<uint64_t>(a.data() + 8) ^ load<uint64_t>(b.data() + 8));
-    };
-    const uint32_t ports = load<uint32_t>(&packet.source_port) ^ load<uint32_t>(&backend_port);
-    const uint32_t kind = load<uint32_t>(&packet.protocol) ^ load<uint32_t>(&key.protocol);
-    return (differ(packet.source, backend) | differ(packet.destination, masquerade) | ports |
-            kind) == 0;
+  bool masqueraded() const noexcept {
+    return reverse_key().destination != key().source ||
+           reverse_key().destination_port != key().source_port;
   }
 
   // relaxed: bits stand alone; the record itself was published before any of them.
@@ -107,19 +110,18 @@ struct alignas(64) Connection {
     constexpr uint32_t kBothFins = kFinForward | kFinReverse;
     if ((bits & kReset) != 0 || (bits & kBothFins) == kBothFins)
       return api::ConnectionPhase::closing;
-    const uint32_t open = key.protocol == kProtoTcp ? kReplied | kAcknowledged : kReplied;
+    const uint32_t open = key().protocol == kProtoTcp ? kReplied | kAcknowledged : kReplied;
     return (bits & open) == open ? api::ConnectionPhase::open : api::ConnectionPhase::opening;
   }
 };
-static_assert(sizeof(Connection) == 128 && offsetof(Connection, masquerade) == 64);
-static_assert(offsetof(Connection, masquerade_port) == offsetof(Connection, backend_port) + 2 &&
-              offsetof(FlowKey, destination_port) == offsetof(FlowKey, source_port) + 2);
+static_assert(sizeof(Connection) == 128);
 static_assert(std::atomic<uint32_t>::is_always_lock_free);
 
 // The state bits that a packet calls for. `tcp_flags`: 0 for other protocols.
 inline uint32_t connection_bits(Direction direction, uint8_t protocol, uint8_t tcp_flags) noexcept {
   const bool forward = direction == Direction::forward;
-  uint32_t bits = forward ? 0U : uint32_t{Connection::kReplied};
+  // Without a branch, as nobody foresees the direction.
+  uint32_t bits = Connection::kReplied * static_cast<uint32_t>(direction);
   if (protocol != kProtoTcp) return bits;
   if (forward && (tcp_flags & kTcpSyn) == 0) bits |= Connection::kAcknowledged;
   if ((tcp_flags & kTcpFin) != 0)

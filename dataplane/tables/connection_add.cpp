@@ -54,15 +54,10 @@ bool ConnectionTable::choose_tuple(uint32_t worker, const NewConnection& wanted,
 
 void ConnectionTable::fill(Connection& record, const NewConnection& wanted,
                            const FlowKey& reverse) noexcept {
-  record.key = wanted.key;
-  record.backend = wanted.backend;
-  record.backend_port = wanted.backend_port;
-  record.masquerade = reverse.destination;
-  record.masquerade_port = reverse.destination_port;
-  record.flags = wanted.masquerade_first != 0 ? api::kConnectionMasqueraded : 0;
+  record.keys = {wanted.key, reverse};
+  // relaxed: published with the record; none yet
+  for (std::atomic<uint64_t>& hop : record.hops) hop.store(0, std::memory_order_relaxed);
   record.owner = wanted.owner;
-  record.forward_hash = hash(wanted.key);
-  record.reverse_hash = hash(reverse);
   record.backend_id = wanted.backend_id;
   // The backend sees what it answers to, the other way round.
   record.forward_change = change_between(wanted.key, {.source = reverse.destination,
@@ -109,7 +104,7 @@ ConnectionTable::Placed ConnectionTable::place(uint32_t worker, uint32_t number)
   Connection& record = records_[number];
   backends_.hold(record.backend_id, record.holder());
   worker_state_[worker].placed.add();
-  ConnectionClaim claim(index_, records_, number);
+  ConnectionClaim claim(index_, records_, number, seed_);
   const bool has_room = claim.publish();
   if (!has_room || !claim.is_alone() || !claim.settle()) {
     claim.abandon();

@@ -15,17 +15,22 @@ namespace weir::dataplane {
 
 class ConnectionClaim {
  public:
-  // The record's fields are filled in, its state is kTentative.
-  ConnectionClaim(ConnectionIndex& index, ConnectionRecords& records, uint32_t number) noexcept
-      : index_(index), records_(records), number_(number), record_(records[number]) {}
+  // The record's fields are filled in, its state is kTentative. `seed`: of the index's hashes.
+  ConnectionClaim(ConnectionIndex& index, ConnectionRecords& records, uint32_t number,
+                  uint64_t seed) noexcept
+      : index_(index),
+        records_(records),
+        number_(number),
+        record_(records[number]),
+        hashes_{record_.key().hash(seed), record_.reverse_key().hash(seed)} {}
 
   bool publish() noexcept {  // false: its buckets are full
-    return index_.claim(record_.forward_hash, number_) &&
-           (record_.is_affinity() || index_.claim(record_.reverse_hash, number_));
+    return publish(Direction::forward) &&
+           (record_.is_affinity() || publish(Direction::reverse));
   }
   bool is_alone() noexcept {
-    return rivals_yield(record_.key, record_.forward_hash) &&
-           (record_.is_affinity() || rivals_yield(record_.reverse_key(), record_.reverse_hash));
+    return rivals_yield(Direction::forward) &&
+           (record_.is_affinity() || rivals_yield(Direction::reverse));
   }
   bool settle() noexcept {  // false: a rival was first
     uint32_t bits = record_.state.load();
@@ -43,10 +48,17 @@ class ConnectionClaim {
   }
 
  private:
-  bool rivals_yield(const FlowKey& key, uint64_t hash) noexcept {
-    const uint32_t winner = index_.search(hash, [&](uint32_t other) {
-      Direction direction{};
-      return other != number_ && records_[other].matches(key, direction) && !yields(other);
+  uint64_t hash(Direction direction) const noexcept {
+    return hashes_[static_cast<size_t>(direction)];
+  }
+  bool publish(Direction direction) noexcept {
+    return index_.claim(hash(direction), flow_number(number_, direction));
+  }
+  bool rivals_yield(Direction direction) noexcept {
+    const FlowKey& key = record_.key(direction);
+    const FlowNumber winner = index_.search(hash(direction), [&](FlowNumber flow) {
+      const uint32_t other = record_of(flow);
+      return other != number_ && records_[other].key(direction_of(flow)) == key && !yields(other);
     });
     return winner == 0;
   }
@@ -65,6 +77,7 @@ class ConnectionClaim {
   ConnectionRecords& records_;
   uint32_t number_;
   Connection& record_;
+  std::array<uint64_t, 2> hashes_;  // by Direction
 };
 
 }  // namespace weir::dataplane

@@ -1,8 +1,8 @@
-// Hash index from flow keys to connection records: buckets of one cache line, two
-// candidates a key.
+// Hash index from flow keys to numbers of flows: buckets of one cache line, two candidates a
+// key. Most keys are in their first one, so that lookups branch as foreseen.
 //
 // Thread safety: search and claim by any thread, erase by the main thread.
-// Invariants: a slot is 0 or names a record, with some bits of its hash beside the number to
+// Invariants: a slot is 0 or names a flow, with some bits of its hash beside the number to
 // spare most looks at records of other flows. A slot that is not 0 changes to 0 only.
 #pragma once
 
@@ -13,6 +13,7 @@
 #include <atomic>
 #include <bit>
 
+#include "dataplane/tables/connection.h"
 #include "dataplane/tables/table_memory.h"
 
 namespace weir::dataplane {
@@ -23,7 +24,7 @@ class ConnectionIndex {
 
   // Room for two keys of each of `records` records, half full at most.
   explicit ConnectionIndex(uint32_t records, int numa_node)
-      : number_bits_(static_cast<unsigned>(std::bit_width(records))),
+      : tag_mask_(~uint32_t{0} << (std::bit_width(records) + 1)),
         mask_(std::bit_ceil(std::max(records / 4, 1U)) - 1),
         memory_((size_t{mask_} + 1) * sizeof(Bucket), {.huge = true, .numa_node = numa_node}),
         buckets_(memory_.as<Bucket>()) {}
@@ -37,49 +38,41 @@ class ConnectionIndex {
     __builtin_prefetch(&buckets_[second(hash)]);
   }
 
-  // Both call match(record number) for what may have this hash until it says true, and
+  // Both call match(FlowNumber) for what may have this hash until it says true, and
   // return that number, 0 when none did. glance() is fast and may overlook what is published
   // at the same time. search() is sequentially consistent with claim(): of two threads that
   // claim and then search, one sees the other.
   template <class Match>
-  uint32_t glance(uint64_t hash, Match&& match) const noexcept {
-    for (const uint32_t place : {first(hash), second(hash)}) {
-      const Bucket& bucket = buckets_[place];
-      for (uint32_t like = bucket.like(tag_of(hash), tag_mask()); like != 0; like &= like - 1) {
-        // acquire: pairs with claim(); the record is readable
-        const uint32_t number =
-            number_in(bucket.slots[static_cast<unsigned>(std::countr_zero(like))].load(
-                          std::memory_order_acquire),
-                      hash);
-        if (number != 0 && match(number)) return number;
-      }
-    }
-    return 0;
+  FlowNumber glance(uint64_t hash, Match&& match) const noexcept {
+    const FlowNumber flow = glance_in(buckets_[first(hash)], hash, match);
+    return flow != 0 ? flow : glance_in(buckets_[second(hash)], hash, match);
   }
   template <class Match>
-  uint32_t search(uint64_t hash, Match&& match) const noexcept {
+  FlowNumber search(uint64_t hash, Match&& match) const noexcept {
     for (const uint32_t place : {first(hash), second(hash)}) {
       for (const Slot& slot : buckets_[place].slots) {
-        const uint32_t number = number_in(slot.load(), hash);
-        if (number != 0 && match(number)) return number;
+        const FlowNumber flow = slot.load() ^ tag_of(hash);
+        if (is_number(flow) && match(flow)) return flow;
       }
     }
     return 0;
   }
 
-  // Publishes a record in the emptier of the two buckets; false when both are full.
-  bool claim(uint64_t hash, uint32_t record) noexcept {
+  // Publishes a flow in its first bucket, or in the emptier one when that is crowded; false
+  // when both are full.
+  bool claim(uint64_t hash, FlowNumber flow) noexcept {
     Bucket* bucket = &buckets_[first(hash)];
     Bucket* other = &buckets_[second(hash)];
-    if (other->used() < bucket->used()) std::swap(bucket, other);
-    return bucket->claim(tag_of(hash) | record) || other->claim(tag_of(hash) | record);
+    const unsigned used = bucket->used();
+    if (used >= kCrowded && other->used() < used) std::swap(bucket, other);
+    return bucket->claim(tag_of(hash) | flow) || other->claim(tag_of(hash) | flow);
   }
 
-  void erase(uint64_t hash, uint32_t record) noexcept {
+  void erase(uint64_t hash, FlowNumber flow) noexcept {
     for (const uint32_t place : {first(hash), second(hash)}) {
       for (Slot& slot : buckets_[place].slots) {
         // relaxed: no other thread changes a slot that is in use, and emptiness tells nothing
-        if (slot.load(std::memory_order_relaxed) != (tag_of(hash) | record)) continue;
+        if (slot.load(std::memory_order_relaxed) != (tag_of(hash) | flow)) continue;
         slot.store(0, std::memory_order_relaxed);
         return;
       }
@@ -87,6 +80,8 @@ class ConnectionIndex {
   }
 
  private:
+  static constexpr unsigned kCrowded = 12;  // of 16 slots; a full table's buckets hold 8 on average
+
   struct alignas(64) Bucket {
     std::array<Slot, 16> slots;
 
@@ -123,22 +118,31 @@ class ConnectionIndex {
     }
   };
 
+  template <class Match>
+  FlowNumber glance_in(const Bucket& bucket, uint64_t hash, Match& match) const noexcept {
+    const uint32_t tag = tag_of(hash);
+    for (uint32_t like = bucket.like(tag, tag_mask_); like != 0; like &= like - 1) {
+      const Slot& slot = bucket.slots[static_cast<unsigned>(std::countr_zero(like))];
+      // acquire: pairs with claim(); the record is readable
+      const FlowNumber flow = slot.load(std::memory_order_acquire) ^ tag;
+      if (is_number(flow) && match(flow)) return flow;
+    }
+    return 0;
+  }
+
   // Bits that do not overlap, up to 2^24 records: low ones, from 32 on, the topmost.
   uint32_t first(uint64_t hash) const noexcept { return static_cast<uint32_t>(hash) & mask_; }
   uint32_t second(uint64_t hash) const noexcept {
     return static_cast<uint32_t>(hash >> 32) & mask_;
   }
-  uint32_t tag_mask() const noexcept { return ~uint32_t{0} << number_bits_; }
   uint32_t tag_of(uint64_t hash) const noexcept {
-    return static_cast<uint32_t>(hash >> 32) & tag_mask();
+    return static_cast<uint32_t>(hash >> 32) & tag_mask_;
   }
-  // The record in a slot, 0 when the slot is empty or its tag is not this hash's.
-  uint32_t number_in(uint32_t slot, uint64_t hash) const noexcept {
-    const uint32_t number = slot ^ tag_of(hash);
-    return (number & tag_mask()) == 0 ? number : 0;
-  }
+  // Whether what is left of a slot without its tag is a flow: the slot was not empty, and the
+  // tag the right one.
+  bool is_number(uint32_t left) const noexcept { return left != 0 && (left & tag_mask_) == 0; }
 
-  unsigned number_bits_;
+  uint32_t tag_mask_;
   uint32_t mask_;
   TableMemory memory_;
   Bucket* buckets_;

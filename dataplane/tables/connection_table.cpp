@@ -33,7 +33,7 @@ Ticks tcp_lifetime(uint32_t bits, api::ConnectionPhase phase) {
 
 Ticks full_lifetime(const Connection& record, uint32_t bits, api::ConnectionPhase phase) {
   const bool open = phase == api::ConnectionPhase::open;
-  switch (record.key.protocol) {
+  switch (record.key().protocol) {
     case kProtoTcp: return tcp_lifetime(bits, phase);
     case kProtoSctp: return open ? seconds(210) : seconds(60);
     default: return open ? seconds(180) : seconds(30);
@@ -44,6 +44,10 @@ api::FrontendKey endpoint(const FlowKey& key, const Ip6Bytes& address, uint16_t 
   return {.address = {.family = key.family, .bytes = address},
           .port = __builtin_bswap16(port),
           .protocol = key.protocol};
+}
+api::FrontendKey source_of(const FlowKey& key) { return endpoint(key, key.source, key.source_port); }
+api::FrontendKey destination_of(const FlowKey& key) {
+  return endpoint(key, key.destination, key.destination_port);
 }
 
 bool is_wanted(const api::ConnectionQuery& query, const api::ConnectionState& state) {
@@ -95,7 +99,7 @@ Ticks ConnectionTable::lifetime(const Connection& record, uint32_t bits) const n
   const api::ConnectionPhase phase = record.phase_of(bits);
   const Ticks full = full_lifetime(record, bits, phase);
   const bool is_open = phase == api::ConnectionPhase::open;
-  if (is_open && record.key.protocol != kProtoUdp) return full;
+  if (is_open && record.key().protocol != kProtoUdp) return full;
   return std::max(is_open ? kLeastUdpLifetime : kLeastLifetime, full * share_ / kWholeShare);
 }
 
@@ -150,7 +154,7 @@ void ConnectionTable::reap(Ticks now, uint32_t budget) {
 
 bool ConnectionTable::is_over(uint32_t number, Ticks now) {
   constexpr uint32_t kAhead = 16;
-  __builtin_prefetch(&records_[std::min(number + kAhead, records_.capacity())].masquerade);
+  __builtin_prefetch(&records_[std::min(number + kAhead, records_.capacity())].state);
   const Connection& record = records_[number];
   // acquire: pairs with the worker that added it; its fields are readable
   const uint32_t bits = record.state.load(std::memory_order_acquire);
@@ -158,8 +162,8 @@ bool ConnectionTable::is_over(uint32_t number, Ticks now) {
   const bool dead = (bits & Connection::kDead) != 0;
   if (!dead && !out_of_time(record, bits, now)) return false;
   if (!dead) ++expired_;
-  index_.prefetch(record.forward_hash);
-  index_.prefetch(record.reverse_hash);
+  index_.prefetch(hash(record.key()));
+  index_.prefetch(hash(record.reverse_key()));
   return true;
 }
 
@@ -168,11 +172,11 @@ void ConnectionTable::unlink(std::span<const uint32_t> numbers, uint32_t& chain)
     Connection& record = records_[number];
     // relaxed: stands alone. Bits that a worker sets meanwhile tell nothing any more.
     record.state.store(Connection::kDead, std::memory_order_relaxed);
-    index_.erase(record.forward_hash, number);
+    index_.erase(hash(record.key()), flow_number(number, Direction::forward));
     if (record.is_affinity()) {
       ++affinities_ended_;
     } else {
-      index_.erase(record.reverse_hash, number);
+      index_.erase(hash(record.reverse_key()), flow_number(number, Direction::reverse));
     }
     ++unlinked_;
     record.link.store(chain, std::memory_order_relaxed);
@@ -202,12 +206,12 @@ api::ConnectionState ConnectionTable::describe(uint32_t number, uint32_t bits, T
   const Connection& record = records_[number];
   const Ticks age = age_of(record, now);
   const Ticks whole = lifetime(record, bits);
-  return {.client = endpoint(record.key, record.key.source, record.key.source_port),
-          .frontend = endpoint(record.key, record.key.destination, record.key.destination_port),
-          .backend = endpoint(record.key, record.backend, record.backend_port),
-          .masquerade = endpoint(record.key, record.masquerade, record.masquerade_port),
+  return {.client = source_of(record.key()),
+          .frontend = destination_of(record.key()),
+          .backend = source_of(record.reverse_key()),
+          .masquerade = destination_of(record.reverse_key()),
           .phase = record.phase_of(bits),
-          .flags = record.flags,
+          .flags = record.masqueraded() ? api::kConnectionMasqueraded : uint8_t{0},
           .idle_seconds = age / kTicksPerSecond,
           .left_seconds = whole > age ? (whole - age) / kTicksPerSecond : 0,
           .number = number};

@@ -78,40 +78,41 @@ class ConnectionTable {
   // True: no lookup can find anything. May lag behind an add on another worker.
   bool empty() const noexcept { return !occupied_.load(std::memory_order_relaxed); }
   uint64_t hash(const FlowKey& key) const noexcept { return key.hash(seed_); }
+  uint64_t hash(const Ip4FlowKey& key) const noexcept { return key.hash(seed_); }
   void prefetch(uint64_t hash) const noexcept { index_.prefetch(hash); }
-  // Some time after prefetch(): the record that the lookup will probably find, for find();
-  // 0 when there is none. It is on its way into the cache then.
-  uint32_t prefetch_record(uint64_t hash) const noexcept {
-    return index_.glance(hash, [this](uint32_t number) {
-      __builtin_prefetch(&records_[number]);
-      __builtin_prefetch(&records_[number].masquerade);
+  // Some time after prefetch(): what the lookup will probably find, 0 = certainly nothing.
+  // Its record is on its way into the cache then.
+  FlowNumber prefetch_record(uint64_t hash) const noexcept {
+    return index_.glance(hash, [this](FlowNumber flow) {
+      const Connection& record = records_[record_of(flow)];
+      __builtin_prefetch(&record);
+      __builtin_prefetch(&record.hops);
       return true;
     });
   }
-  // `expected`: what prefetch_record() said, since the worker's last quiescent report.
-  Match find(const FlowKey& key, uint64_t hash, uint32_t expected) noexcept {
-    Match match;
-    if (expected == 0) return match;
-    Connection& record = records_[expected];
-    if (!record.matches(key, match.direction) || record.dead()) [[unlikely]]
-      return find(key, hash);
-    match.connection = &record;
+  // `expected`: what prefetch_record() said, since the worker's last quiescent report. Key:
+  // FlowKey or Ip4FlowKey.
+  template <class Key>
+  Match find(const Key& key, uint64_t hash, FlowNumber expected) noexcept {
+    if (expected == 0) return {};
+    const Match match = at(expected);
+    if (!(key == match.connection->key(match.direction)) || match.connection->dead()) [[unlikely]]
+      return find(static_cast<FlowKey>(key), hash);
     return match;
   }
   Match find(const FlowKey& key, uint64_t hash) noexcept {
-    Match match;
-    const uint32_t number = index_.glance(hash, [&](uint32_t n) {
-      return records_[n].matches(key, match.direction) && !records_[n].dead();
+    const FlowNumber found = index_.glance(hash, [&](FlowNumber flow) {
+      const Connection& record = records_[record_of(flow)];
+      return record.key(direction_of(flow)) == key && !record.dead();
     });
-    if (number != 0) match.connection = &records_[number];
-    return match;
+    return found != 0 ? at(found) : Match{};
   }
   // A packet of this connection: writes only what it changes. `tcp_flags`: 0 if not TCP.
   void touch(Connection& connection, Direction direction, uint8_t tcp_flags, Ticks now) noexcept {
     // relaxed: the main thread only compares it with its own clock
     if (connection.last_seen.load(std::memory_order_relaxed) != now)
       connection.last_seen.store(now, std::memory_order_relaxed);
-    const uint32_t bits = connection_bits(direction, connection.key.protocol, tcp_flags);
+    const uint32_t bits = connection_bits(direction, connection.key().protocol, tcp_flags);
     // relaxed: bits stand alone
     if ((bits & ~connection.bits()) != 0)
       connection.state.fetch_or(bits, std::memory_order_relaxed);
@@ -159,6 +160,10 @@ class ConnectionTable {
     Counter repicked;
   };
   enum class Placed : uint8_t { settled, lost, no_room };
+
+  Match at(FlowNumber flow) noexcept {
+    return {.connection = &records_[record_of(flow)], .direction = direction_of(flow)};
+  }
 
   bool choose_tuple(uint32_t worker, const NewConnection& wanted, FlowKey& reverse) noexcept;
   bool taken(const FlowKey& key) noexcept;

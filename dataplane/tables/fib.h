@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -79,16 +80,27 @@ class Fib {
         [out](size_t i, uint32_t next_hop) { out[i] = next_hop; });
   }
 
+  // Any worker. Changes until now, never 0: while the number stays, so does the answer of a
+  // lookup that followed the reading of it.
+  uint64_t changes() const noexcept {
+    // acquire: pairs with changed(); a lookup that follows sees that change
+    return changes_.load(std::memory_order_acquire);
+  }
+
   // Main thread. Bits of `key` past `length` are ignored. next_hop: 1..2^31-1.
   // no_memory: the table is full and unchanged.
   Status set(const Key& key, uint8_t length, uint32_t next_hop) {
     if (length > Bytes * 8) return {ErrorCode::invalid_argument, "prefix longer than the address"};
-    return trie_.set(masked(key, length), length, next_hop);
+    const Status status = trie_.set(masked(key, length), length, next_hop);
+    changed();
+    return status;
   }
   // true: it was there and is gone. false: it was not there, or (find() tells) could not
   // be taken out because all nodes, those kept for erasures too, wait for workers.
   bool erase(const Key& key, uint8_t length) {
-    return length <= Bytes * 8 && trie_.erase(masked(key, length), length);
+    const bool erased = length <= Bytes * 8 && trie_.erase(masked(key, length), length);
+    changed();
+    return erased;
   }
   std::optional<uint32_t> find(const Key& key, uint8_t length) const {
     return length <= Bytes * 8 ? trie_.find(masked(key, length), length) : std::nullopt;
@@ -128,6 +140,11 @@ class Fib {
       out[length / 8] = key[length / 8] & static_cast<uint8_t>(0xff00U >> length % 8);
     return out;
   }
+  // After the change's last store and before a next hop that it replaced may be retired: so an
+  // answer that is kept with its number of changes is never used after a grace period.
+  void changed() noexcept {
+    changes_.store(changes_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
   static void prefetch(const void* address) noexcept { __builtin_prefetch(address); }
 
   static uint32_t load(const FibWord* word) noexcept {
@@ -149,6 +166,7 @@ class Fib {
   uint32_t lookup_lane4(KeyOf&& key, uint32_t* out, unsigned count) const noexcept;
 
   alignas(64) FibTrie::Readers readers_;  // constant; apart from what the writer changes
+  alignas(64) std::atomic<uint64_t> changes_{1};  // written by the main thread, read by workers
   alignas(64) FibTrie trie_;
 };
 

@@ -7,6 +7,8 @@
 
 namespace weir::dataplane {
 
+struct Ip4FlowKey;
+
 // As one direction's packets show it. IPv4 addresses stand in the first four bytes, the
 // rest is zero; ports are in wire order (0 for protocols without).
 struct FlowKey {
@@ -28,19 +30,12 @@ struct FlowKey {
 
   // Every bit depends on the whole key. With a secret seed nobody outside can choose keys
   // that meet; seed 0 gives the same numbers in every run.
-  uint64_t hash(uint64_t seed = 0) const noexcept {
-    const uint64_t ports = word(offsetof(FlowKey, source_port)) ^ kFirst;
-    if (family == Family::ip4) [[likely]] {
-      const uint64_t addresses =
-          load<uint32_t>(source.data()) | uint64_t{load<uint32_t>(destination.data())} << 32;
-      return fold(fold(addresses ^ seed ^ kSecond, ports ^ seed), kThird);
-    }
-    const uint64_t sources = fold(word(0) ^ seed ^ kSecond, word(8) ^ kFirst);
-    const uint64_t destinations = fold(word(16) ^ seed ^ kThird, word(24) ^ kSecond);
-    return fold(fold(sources ^ std::rotl(destinations, 29) ^ kSecond, ports ^ seed), kThird);
-  }
+  uint64_t hash(uint64_t seed = 0) const noexcept;
 
  private:
+  friend struct Ip4FlowKey;
+  static constexpr size_t kRest = 32;  // where ports and kind begin
+
   // Odd numbers without pattern: digits of the golden ratio, of the roots of 2 and of 3.
   static constexpr uint64_t kFirst = 0x9e3779b97f4a7c15;
   static constexpr uint64_t kSecond = 0x6a09e667f3bcc909;
@@ -57,5 +52,40 @@ struct FlowKey {
   }
 };
 static_assert(sizeof(FlowKey) == 40 && std::has_unique_object_representations_v<FlowKey>);
+
+// A key of family ip4 in two words: what most packets are looked up by.
+struct Ip4FlowKey {
+  uint64_t addresses = 0;  // source, destination
+  uint64_t rest = 0;       // FlowKey from the ports on
+
+  explicit operator FlowKey() const noexcept {
+    using Words = std::array<uint64_t, sizeof(FlowKey) / sizeof(uint64_t)>;
+    return std::bit_cast<FlowKey>(
+        Words{static_cast<uint32_t>(addresses), 0, addresses >> 32, 0, rest});
+  }
+  // `key` of any family: they differ in `rest`.
+  bool operator==(const FlowKey& key) const noexcept {
+    return ((addresses ^ addresses_of(key)) | (rest ^ key.word(FlowKey::kRest))) == 0;
+  }
+  static uint64_t addresses_of(const FlowKey& key) noexcept {
+    return load<uint32_t>(key.source.data()) |
+           uint64_t{load<uint32_t>(key.destination.data())} << 32;
+  }
+  // The same as of the FlowKey.
+  uint64_t hash(uint64_t seed = 0) const noexcept {
+    return FlowKey::fold(FlowKey::fold(addresses ^ seed ^ FlowKey::kSecond,
+                                       rest ^ FlowKey::kFirst ^ seed),
+                         FlowKey::kThird);
+  }
+};
+
+inline uint64_t FlowKey::hash(uint64_t seed) const noexcept {
+  if (family == Family::ip4) [[likely]]
+    return Ip4FlowKey{Ip4FlowKey::addresses_of(*this), word(kRest)}.hash(seed);
+  const uint64_t ports = word(kRest) ^ kFirst;
+  const uint64_t sources = fold(word(0) ^ seed ^ kSecond, word(8) ^ kFirst);
+  const uint64_t destinations = fold(word(16) ^ seed ^ kThird, word(24) ^ kSecond);
+  return fold(fold(sources ^ std::rotl(destinations, 29) ^ kSecond, ports ^ seed), kThird);
+}
 
 }  // namespace weir::dataplane

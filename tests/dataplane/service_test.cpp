@@ -76,6 +76,23 @@ TEST_F(Services, UdpMovesAwayFromARemovedBackendWithItsNextDatagram) {
   EXPECT_EQ(lab_.connections().stats().repicked, 1U);
 }
 
+TEST_F(Services, AnOpenConnectionFollowsItsRoutes) {
+  serve_vip();
+  const Bytes frame = datagram(port_to(kBackendA));
+  const uint64_t created = lab_.connections().stats().created;
+  EXPECT_EQ(lab_.run(frame).out_port, kHost);
+  const std::string route = std::string(kBackendA) + "/32";
+  lab_.add_route(route, {.kind = AdjacencyKind::port, .port = kPodC});
+  EXPECT_EQ(lab_.run(frame).out_port, kPodC);
+  EXPECT_EQ(lab_.run(frame).out_port, kPodC);
+  lab_.add_route(route, {.kind = AdjacencyKind::unreachable});
+  EXPECT_EQ(dropped(frame), Drop::route_unreachable);
+  EXPECT_EQ(dropped(frame), Drop::route_unreachable);
+  lab_.add_route(route, {.kind = AdjacencyKind::port, .port = kHost});
+  EXPECT_EQ(lab_.run(frame).out_port, kHost);
+  EXPECT_EQ(lab_.connections().stats().created, created);
+}
+
 TEST_F(Services, UdpComesBackAfterAServiceHadNoBackend) {
   serve_vip();
   const uint16_t port = port_to(kBackendA);

@@ -12,11 +12,13 @@
 namespace weir::dataplane {
 namespace {
 
+constexpr uint64_t kSeed = 7;
+
 // One worker's addition, a step at a time: claim, look for rivals, settle or give up.
 class Addition {
  public:
   Addition(ConnectionIndex& index, ConnectionRecords& records, uint32_t number)
-      : record_(records[number]), claim_(index, records, number) {}
+      : record_(records[number]), claim_(index, records, number, kSeed) {}
 
   void step() {
     switch (steps_++) {
@@ -42,13 +44,7 @@ enum class Shared { forward, reverse };
 class ConnectionClaimTest : public testing::TestWithParam<Shared> {
  protected:
   static void fill(Connection& record, const FlowKey& key, uint32_t backend, unsigned port) {
-    record.key = key;
-    record.backend = ip4_bytes(backend);
-    record.backend_port = wire_port(80);
-    record.masquerade = ip4_bytes(kMasquerade);
-    record.masquerade_port = wire_port(port);
-    record.forward_hash = key.hash();
-    record.reverse_hash = record.reverse_key().hash();
+    record.keys = {key, udp_key(backend, 80, kMasquerade, port)};
     record.state.store(Connection::kTentative);
   }
   // Records 1 and 2 with one tuple in common.

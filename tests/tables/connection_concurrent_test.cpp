@@ -52,13 +52,13 @@ class ConnectionConcurrentTest : public testing::Test {
   // Where a live connection's view by its backend is registered: one at most has each.
   std::atomic<uint32_t>* reverse_claim(const Connection& connection) {
     if (!connection.masqueraded()) return nullptr;
-    const uint32_t port = wire_port(connection.masquerade_port) - kFirstPort;
+    const uint32_t port = wire_port(connection.reverse_key().destination_port) - kFirstPort;
     const uint32_t backend = connection.backend_id == backends_[0] ? 0 : 1;
     return &reverse_claims_[backend * kMasqueradePorts + port];
   }
   std::string fault_in(const Connection& connection, const FlowKey& key) const {
-    if (connection.key != key) return "a record of another flow";
-    if (connection.backend != pool_.address(connection.backend_id).address) return "a torn record";
+    if (connection.key() != key) return "a record of another flow";
+    if (connection.reverse_key().source != pool_.address(connection.backend_id).address) return "a torn record";
     return "";
   }
 

@@ -99,13 +99,13 @@ class ConnectionModelTest : public ConnectionFixture {
     const auto added = table_.add(0, wanted, now_);
     ASSERT_EQ(added.outcome, expected(wanted));
     if (added.outcome == Outcome::exists) {
-      EXPECT_EQ(added.connection->key, wanted.key);
+      EXPECT_EQ(added.connection->key(), wanted.key);
     }
     if (added.outcome != Outcome::added) return;
     const Connection& connection = *added.connection;
-    ASSERT_EQ(connection.key, wanted.key);
+    ASSERT_EQ(connection.key(), wanted.key);
     ASSERT_FALSE(live_.contains(connection.reverse_key()));
-    ASSERT_EQ(connection.reverse_key(), reverse_of(wanted, wire_port(connection.masquerade_port)));
+    ASSERT_EQ(connection.reverse_key(), reverse_of(wanted, wire_port(connection.reverse_key().destination_port)));
     const Entry entry{.forward = wanted.key,
                       .reverse = connection.reverse_key(),
                       .backend = wanted.backend_id,
@@ -161,7 +161,7 @@ class ConnectionModelTest : public ConnectionFixture {
     for (const auto& [key, index] : live_) {
       const auto match = find(key);
       ASSERT_TRUE(match);
-      EXPECT_EQ(match.connection->key, entries_[index].forward);
+      EXPECT_EQ(match.connection->key(), entries_[index].forward);
       EXPECT_EQ(match.direction == Direction::forward, key == entries_[index].forward);
     }
     for (const auto& [owner, count] : charged_) EXPECT_EQ(table_.connections_of(owner), count);
