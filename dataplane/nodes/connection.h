@@ -28,12 +28,12 @@ struct ConnectionStage {
   static void prepare(Packet* packets, std::span<const uint8_t> waiting,
                       StageContext& context) noexcept;
   static Next classify(Packet& packet, StageContext& context) noexcept;
+  static bool must_repick(const Connection& connection, Direction direction, uint8_t tcp_flags,
+                          const StageContext& context) noexcept;
 
  private:
   static Next known(Packet& packet, const ConnectionTable::Match& match,
                     StageContext& context) noexcept;
-  static bool must_repick(const Connection& connection, Direction direction, uint8_t tcp_flags,
-                          const StageContext& context) noexcept;
   static bool reopens(const Connection& connection, const StageContext& context) noexcept;
   static Next forward(Packet& packet, std::atomic<uint64_t>& hop,
                       const StageContext& context) noexcept;

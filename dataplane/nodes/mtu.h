@@ -11,6 +11,8 @@ struct Mtu {
   static constexpr Next kNext = Next::mtu;
   static constexpr Next kUsual = Next::tx;
   static Next classify(Packet& packet, StageContext& context) noexcept;
+  // The same without the port's limits, so that nothing is counted.
+  static Next check(Packet& packet, const PortInfo& port) noexcept;
 
  private:
   static Next longer(Packet& packet, uint16_t mtu) noexcept;
@@ -20,15 +22,19 @@ struct Mtu {
 inline Next Mtu::classify(Packet& packet, StageContext& context) noexcept {
   const PortInfo* port = context.port(packet.out_port);
   if (port == nullptr) return drop(packet, Drop::tx_port_gone);
-  if (packet.length - packet.l3_offset > port->mtu) [[unlikely]] {
-    const Next next = longer(packet, port->mtu);
-    if (next != Next::tx) return next;
-  }
+  if (const Next next = check(packet, *port); next != Next::tx) [[unlikely]]
+    return next;
   if (port->policers != nullptr) [[unlikely]] {
     if (!port->policers->tx.take(context.now, packet.length)) {
       return drop(packet, Drop::police_to_pod);
     }
   }
+  return Next::tx;
+}
+
+inline Next Mtu::check(Packet& packet, const PortInfo& port) noexcept {
+  if (packet.length - packet.l3_offset > port.mtu) [[unlikely]]
+    return longer(packet, port.mtu);
   return Next::tx;
 }
 

@@ -42,9 +42,8 @@ bool masquerade(NewConnection& wanted, const StageContext& context) noexcept {
 
 // Keeps the client's address and lets another port stand for its own, which the client uses
 // with this backend already, through another frontend.
-ConnectionTable::Added add_with_other_port(NewConnection& wanted, StageContext& context) noexcept {
+void use_other_port(NewConnection& wanted, const StageContext& context) noexcept {
   masquerade_as(wanted, wanted.key.source, context.services->settings());
-  return context.connections->add(context.worker, wanted, context.ticks);
 }
 
 Drop reason_of(ConnectionTable::Outcome outcome) noexcept {
@@ -58,30 +57,37 @@ Drop reason_of(ConnectionTable::Outcome outcome) noexcept {
 }  // namespace
 
 Next ServiceStage::classify(Packet& packet, StageContext& context) noexcept {
+  ServicePick pick;
+  const Next next = choose(packet, context, pick);
+  return next == Next::service ? connect(packet, *pick.frontend, pick.wanted, context) : next;
+}
+
+Next ServiceStage::choose(Packet& packet, const StageContext& context,
+                          ServicePick& pick) noexcept {
   if (!has_ports(packet)) return not_served(packet, context);
   const FlowKey key = key_of(packet);
-  const FrontendView* frontend = context.services->find(key);
+  const FrontendView* frontend = pick.frontend = context.services->find(key);
   if (frontend == nullptr) return not_served(packet, context);
   if (!frontend->admits(key.source)) return drop(packet, Drop::service_source_range);
   const PortInfo* port = context.port(packet.in_port);
-  const bool inside = is_inside(port, key, context);
-  const BackendId backend = choose(*frontend, frontend->group(inside).balance(), key, context);
-  if (backend == kNoBackend) return no_backend(packet, *frontend, inside);
+  pick.inside = is_inside(port, key, context);
+  const BackendId backend = backend_of(pick, key, context);
+  if (backend == kNoBackend) return no_backend(packet, *frontend, pick.inside);
   const BackendAddress& to = context.backends->address(backend);
-  NewConnection wanted{.key = key,
-                       .backend = to.address,
-                       .backend_port = to.port,
-                       .backend_id = backend,
-                       .owner = owner_of(packet, port),
-                       .tcp_flags = tcp_flags_of(packet)};
+  pick.wanted = {.key = key,
+                 .backend = to.address,
+                 .backend_port = to.port,
+                 .backend_id = backend,
+                 .owner = owner_of(packet, port),
+                 .tcp_flags = tcp_flags_of(packet)};
   const bool hairpin = to.address == key.source;
-  if ((hairpin || frontend->masquerades(inside)) && !masquerade(wanted, context)) {
+  if ((hairpin || frontend->masquerades(pick.inside)) && !masquerade(pick.wanted, context)) {
     return drop(packet, Drop::connection_no_masquerade);
   }
-  return connect(packet, *frontend, wanted, context);
+  return Next::service;
 }
 
-Next ServiceStage::not_served(Packet& packet, StageContext& context) noexcept {
+Next ServiceStage::not_served(Packet& packet, const StageContext& context) noexcept {
   const uint32_t under = Adjacency::unpack(packet.adjacency).under;
   if (under != 0) {
     packet.adjacency = context.adjacencies->load(under);
@@ -100,16 +106,29 @@ Next ServiceStage::no_backend(Packet& packet, const FrontendView& frontend, bool
 
 // Where the client went before as long as that is usable, otherwise where the flow's hash
 // leads: to the same backend after a restart, too.
-BackendId ServiceStage::choose(const FrontendView& frontend, const Balance& balance,
-                               const FlowKey& key, const StageContext& context) noexcept {
-  if (frontend.affinity != 0) {
-    const BackendId before = context.connections->find_affinity(key.family, key.source,
-                                                                frontend.affinity, context.ticks);
+BackendId ServiceStage::backend_of(ServicePick& pick, const FlowKey& key,
+                                   const StageContext& context) noexcept {
+  const Balance& balance = pick.frontend->group(pick.inside).balance();
+  if (pick.frontend->affinity != 0) {
+    const BackendId before = context.connections->find_affinity(
+        key.family, key.source, pick.frontend->affinity, context.ticks);
     const BackendId like =
         before != kNoBackend ? balance.like(context.backends->address(before)) : kNoBackend;
-    if (like != kNoBackend) return like;
+    pick.affinity = like != kNoBackend;
+    if (pick.affinity) return like;
   }
   return balance.maglev.pick(key.hash());
+}
+
+Drop ServiceStage::preview(NewConnection& wanted, const StageContext& context,
+                           FlowKey& reverse) noexcept {
+  using Outcome = ConnectionTable::Outcome;
+  Outcome outcome = context.connections->preview(wanted, reverse);
+  if (outcome == Outcome::tuple_taken && wanted.masquerade_first == 0) {
+    use_other_port(wanted, context);
+    outcome = context.connections->preview(wanted, reverse);
+  }
+  return outcome == Outcome::added ? Drop::count : reason_of(outcome);
 }
 
 Next ServiceStage::connect(Packet& packet, const FrontendView& frontend, NewConnection& wanted,
@@ -117,7 +136,8 @@ Next ServiceStage::connect(Packet& packet, const FrontendView& frontend, NewConn
   using Outcome = ConnectionTable::Outcome;
   ConnectionTable::Added added = context.connections->add(context.worker, wanted, context.ticks);
   if (added.outcome == Outcome::tuple_taken && wanted.masquerade_first == 0) {
-    added = add_with_other_port(wanted, context);
+    use_other_port(wanted, context);
+    added = context.connections->add(context.worker, wanted, context.ticks);
   }
   if (added.connection == nullptr) return drop(packet, reason_of(added.outcome));
   if (added.outcome == Outcome::added) {

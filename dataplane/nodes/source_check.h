@@ -13,6 +13,8 @@ struct SourceCheck {
   static constexpr Next kNext = Next::source_check;
   static constexpr Next kUsual = Next::route;
   static Next classify(Packet& packet, StageContext& context) noexcept;
+  // The same without the port's limits, so that nothing is counted.
+  static Next check(Packet& packet, const PortInfo& port) noexcept;
 
  private:
   static Next arp(Packet& packet, const PortInfo& port) noexcept;
@@ -49,15 +51,19 @@ inline bool stays_on_link(uint8_t icmp6_type) noexcept {
 inline Next SourceCheck::classify(Packet& packet, StageContext& context) noexcept {
   const PortInfo* port = context.port(packet.in_port);
   if (port == nullptr) return drop(packet, Drop::source_port_gone);
-  const auto* ethernet = packet.header<EthernetHeader>(0);
-  if (mac_bits(ethernet->source) != mac_bits(port->mac) && !port->trusted) {
-    return drop(packet, Drop::source_mac);
-  }
-  if (packet.family != Family::ip4 && packet.family != Family::ip6) return arp(packet, *port);
-  const Next next = packet.family == Family::ip4 ? ip4(packet, *port) : ip6(packet, *port);
+  const Next next = check(packet, *port);
   if (port->policers != nullptr && next == Next::route) [[unlikely]]
     return police(packet, *port, context);
   return next;
+}
+
+inline Next SourceCheck::check(Packet& packet, const PortInfo& port) noexcept {
+  const auto* ethernet = packet.header<EthernetHeader>(0);
+  if (mac_bits(ethernet->source) != mac_bits(port.mac) && !port.trusted) {
+    return drop(packet, Drop::source_mac);
+  }
+  if (packet.family == Family::ip4) return ip4(packet, port);
+  return packet.family == Family::ip6 ? ip6(packet, port) : arp(packet, port);
 }
 
 inline Next SourceCheck::ip4(Packet& packet, const PortInfo& port) noexcept {

@@ -32,7 +32,7 @@ bool ConnectionTable::taken(const FlowKey& key) noexcept {
 }
 
 // A backend must be able to tell connections apart, and so must we by its replies.
-bool ConnectionTable::choose_tuple(uint32_t worker, const NewConnection& wanted,
+bool ConnectionTable::choose_tuple(uint64_t& random, const NewConnection& wanted,
                                    FlowKey& reverse) noexcept {
   reverse = {.source = wanted.backend,
              .destination = wanted.key.source,
@@ -44,7 +44,7 @@ bool ConnectionTable::choose_tuple(uint32_t worker, const NewConnection& wanted,
   reverse.destination = wanted.masquerade;
   const uint32_t ports = wanted.masquerade_last - wanted.masquerade_first + 1U;
   for (unsigned i = 0; i < kPortTries; ++i) {
-    const auto offset = (next_random(worker_state_[worker].random) >> 32) * ports >> 32;
+    const auto offset = (next_random(random) >> 32) * ports >> 32;
     reverse.destination_port =
         __builtin_bswap16(static_cast<uint16_t>(wanted.masquerade_first + offset));
     if (reverse != wanted.key && !taken(reverse)) return true;
@@ -73,7 +73,8 @@ ConnectionTable::Added ConnectionTable::add(uint32_t worker, const NewConnection
     if (before && before.direction == Direction::forward)
       return {Outcome::exists, before.connection};
     FlowKey reverse;
-    if (before || !choose_tuple(worker, wanted, reverse)) return {Outcome::tuple_taken};
+    if (before || !choose_tuple(worker_state_[worker].random, wanted, reverse))
+      return {Outcome::tuple_taken};
     const auto epoch = quota_.charge(wanted.owner);
     if (!epoch) return {Outcome::over_quota};
     const uint32_t number = records_.take(worker);
@@ -98,6 +99,16 @@ ConnectionTable::Added ConnectionTable::add(uint32_t worker, const NewConnection
     }
   }
   return {Outcome::tuple_taken};
+}
+
+// The workers' numbers are theirs alone, so the draw here is another one.
+ConnectionTable::Outcome ConnectionTable::preview(const NewConnection& wanted,
+                                                  FlowKey& reverse) noexcept {
+  uint64_t random = hash(wanted.key) | 1;
+  if (!choose_tuple(random, wanted, reverse)) return Outcome::tuple_taken;
+  if (!quota_.has_room(wanted.owner)) return Outcome::over_quota;
+  const api::ConnectionStats now = stats();
+  return now.in_use + now.waiting < now.capacity ? Outcome::added : Outcome::table_full;
 }
 
 ConnectionTable::Placed ConnectionTable::place(uint32_t worker, uint32_t number) noexcept {

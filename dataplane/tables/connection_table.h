@@ -143,6 +143,9 @@ class ConnectionTable {
   // The port is gone: its number begins again without connections.
   void forget_port(uint16_t port) noexcept { quota_.forget(port); }
   uint32_t connections_of(uint16_t port) const noexcept { return quota_.used(port); }
+  // What add() would say to a flow that is not known; adds nothing. `reverse`: the packets
+  // that would answer it; a masquerade's port in it is one of those that are free.
+  Outcome preview(const NewConnection& wanted, FlowKey& reverse) noexcept;
 
   // Connections that the query asks for, by ascending number. `owner`: port number, or
   // kNoOwner when it has none or the port is gone; port_key is left to the caller.
@@ -165,7 +168,7 @@ class ConnectionTable {
     return {.connection = &records_[record_of(flow)], .direction = direction_of(flow)};
   }
 
-  bool choose_tuple(uint32_t worker, const NewConnection& wanted, FlowKey& reverse) noexcept;
+  bool choose_tuple(uint64_t& random, const NewConnection& wanted, FlowKey& reverse) noexcept;
   bool taken(const FlowKey& key) noexcept;
   void fill(Connection& record, const NewConnection& wanted, const FlowKey& reverse) noexcept;
   Placed place(uint32_t worker, uint32_t number) noexcept;

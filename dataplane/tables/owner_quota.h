@@ -48,6 +48,9 @@ class OwnerQuota {
   bool is_current(uint16_t owner, uint16_t charged_in) const noexcept {
     return owner != kNoOwner && epoch(owners_[owner].load(std::memory_order_relaxed)) == charged_in;
   }
+  bool has_room(uint16_t owner) const noexcept {
+    return owner == kNoOwner || used(owner) < limit_.load(std::memory_order_relaxed);
+  }
   uint32_t used(uint16_t owner) const noexcept {
     return owner == kNoOwner ? 0 : count(owners_[owner].load(std::memory_order_relaxed));
   }
