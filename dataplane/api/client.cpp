@@ -192,6 +192,12 @@ Result<std::vector<TraceRecord>> Client::trace_read() {
   return list<TraceRecord>(Message(MessageType::trace_read));
 }
 
+Result<PathTrace> Client::trace_route(const PathQuery& query) {
+  Message request(MessageType::trace_route);
+  request.add(query);
+  return one<PathTrace>(std::move(request));
+}
+
 Status Client::group_set(std::span<const Backend> backends) {
   return send_records(MessageType::group_set, backends);
 }

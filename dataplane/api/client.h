@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dataplane/api/codec.h"
+#include "dataplane/api/path.h"
 
 namespace weir::api {
 
@@ -35,6 +36,7 @@ class Client {
   Result<std::vector<DropCounter>> drop_list(uint64_t port_key = 0);
   Status trace_start(const TraceFilter& filter);
   Result<std::vector<TraceRecord>> trace_read();
+  Result<PathTrace> trace_route(const PathQuery& query);
 
   Status group_set(std::span<const Backend> backends);
   Status group_delete(std::span<const ListKey> groups);

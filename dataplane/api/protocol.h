@@ -46,6 +46,7 @@ enum class MessageType : uint16_t {
   drop_list = 31,    // PortKey (0 = whole node) -> DropCounter..., zero counters included
   trace_start = 40,  // TraceFilter -> -; replaces a running trace
   trace_read = 41,   // - -> TraceRecord... collected since the last read
+  trace_route = 42,  // PathQuery -> PathTrace (dataplane/api/path.h); not_found: no such port
   // Services: records in dataplane/api/service.h.
   group_set = 50,        // Backend... -> -; lists that are replaced whole
   group_delete = 51,     // ListKey... -> -; unknown is success; invalid_argument while a frontend uses it

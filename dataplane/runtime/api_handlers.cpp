@@ -101,6 +101,11 @@ Replies trace_start(Dataplane& dataplane, const Message& request) {
   return Replies(1);
 }
 
+Replies trace_route(Dataplane& dataplane, const Message& request) {
+  const auto path = dataplane.trace_route(argument<api::PathQuery>(request));
+  return path ? record(*path) : failure(path.error());
+}
+
 }  // namespace
 
 Replies answer(Dataplane& dataplane, Message& request) {
@@ -121,6 +126,7 @@ Replies answer(Dataplane& dataplane, Message& request) {
     case MessageType::drop_list: return drop_list(dataplane, request);
     case MessageType::trace_start: return trace_start(dataplane, request);
     case MessageType::trace_read: return records(dataplane.read_trace());
+    case MessageType::trace_route: return trace_route(dataplane, request);
     case MessageType::group_set:
     case MessageType::group_delete:
     case MessageType::prefix_set:

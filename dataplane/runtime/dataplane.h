@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "dataplane/api/path.h"
 #include "dataplane/ports/memif/port.h"
 #include "dataplane/runtime/event_loop.h"
 #include "dataplane/runtime/port_registry.h"
@@ -56,6 +57,10 @@ class Dataplane {
   uint64_t generation() const noexcept { return generation_; }
   void replay_begin(uint64_t generation) noexcept;
   Result<api::Replay> replay_end(uint64_t generation);
+
+  // What would become of a packet (nodes/dry_run.h). not_found: its port is not there;
+  // invalid_argument: no such packet can be sent from that port.
+  Result<api::PathTrace> trace_route(const api::PathQuery& query);
 
   void trace(const api::TraceFilter& filter);
   std::vector<api::TraceRecord> read_trace();

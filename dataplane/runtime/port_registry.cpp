@@ -47,6 +47,12 @@ uint64_t PortRegistry::key_of(uint16_t index) const noexcept {
   return info != nullptr ? info->key : 0;
 }
 
+Result<api::PortState> PortRegistry::find(uint64_t key) const {
+  const auto found = ports_.find(key);
+  if (found == ports_.end()) return {ErrorCode::not_found, "there is no port " + std::to_string(key)};
+  return state(*found->second);
+}
+
 void PortRegistry::clear() {
   while (!ports_.empty()) remove(ports_.begin()->first);
 }

@@ -36,7 +36,9 @@ class PortRegistry {
   // Once, before the first port.
   void use(std::span<Worker* const> workers) { workers_.assign(workers.begin(), workers.end()); }
   PortSlot* slots() noexcept { return slots_.get(); }
+  const PortSlot* slots() const noexcept { return slots_.get(); }
   uint64_t key_of(uint16_t index) const noexcept;  // 0: no port has the number
+  Result<api::PortState> find(uint64_t key) const;  // not_found
 
   // Creates or changes a port; what cannot change in place (kind, socket, memif
   // parameters, a new tap) is replaced. On error a port stays as it was, except that a
