@@ -72,7 +72,7 @@ constexpr const char* kTail = R"(
   local choices=${commands[$path]}
   case $prev in
     --run-dir) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
-    --port) choices=$(_weirctl_ports "$1") ;;
+    --port | --from) choices=$(_weirctl_ports "$1") ;;
     *)
       case " $valued " in *" $prev "*) return ;; esac
       if [[ $cur == -* ]]; then

@@ -17,12 +17,6 @@ struct Options {
   uint32_t limit = 1000;
 };
 
-uint8_t protocol_number(const std::string& name) {
-  if (name == "tcp") return 6;
-  if (name == "udp") return 17;
-  return name == "sctp" ? 132 : 0;
-}
-
 // Page by page, as the dataplane does not hold a table of a million still.
 Result<std::vector<api::ConnectionState>> fetch(api::Client& client, const Options& options) {
   api::ConnectionQuery query{.port = options.port, .protocol = protocol_number(options.protocol)};

@@ -37,6 +37,12 @@ std::string protocol_name(uint8_t protocol) {
   }
 }
 
+uint8_t protocol_number(std::string_view name) noexcept {
+  if (name == "tcp") return 6;
+  if (name == "udp") return 17;
+  return name == "sctp" ? 132 : 0;
+}
+
 std::string endpoint_text(const api::FrontendKey& end) {
   const std::string address = weir::to_string(end.address);
   return (end.address.is_ip6() ? "[" + address + "]" : address) + ":" + std::to_string(end.port);

@@ -11,6 +11,8 @@ namespace weir::ctl {
 std::string_view to_string(api::ConnectionPhase phase) noexcept;
 // "tcp", "udp", "sctp", or the number of another protocol.
 std::string protocol_name(uint8_t protocol);
+// Of "tcp", "udp" and "sctp"; 0 for any other text.
+uint8_t protocol_number(std::string_view name) noexcept;
 // "10.1.0.2:80", "[fd00::2]:80".
 std::string endpoint_text(const api::FrontendKey& end);
 

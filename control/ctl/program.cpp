@@ -81,7 +81,9 @@ CLI::App* Program::group(CLI::App* parent, const std::string& name,
 CLI::App* Program::verb(CLI::App* parent, const std::string& name, const std::string& description,
                         Action action) {
   CLI::App* app = parent->add_subcommand(name, description);
-  app->callback([this, action = std::move(action)] { chosen_ = action; });
+  app->callback([this, app, action = std::move(action)] {
+    if (app->get_subcommands().empty()) chosen_ = action;  // CLI11 calls a verb's own first
+  });
   return app;
 }
 

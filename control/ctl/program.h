@@ -27,7 +27,8 @@ class Program {
 
   // A word that is followed by a verb.
   CLI::App* noun(const std::string& name, const std::string& description);
-  // A word that runs `action`; `parent` is a noun or root().
+  // A word that runs `action`, unless a verb of its own follows; `parent` is a noun, a verb
+  // or root().
   static CLI::App* group(CLI::App* parent, const std::string& name, const std::string& description);
   CLI::App* verb(CLI::App* parent, const std::string& name, const std::string& description,
                  Action action);
@@ -56,6 +57,7 @@ void add_conn_commands(Program& program);
 void add_stats_command(Program& program);
 void add_pod_commands(Program& program);
 void add_trace_command(Program& program);
+void add_trace_route_command(Program& program, CLI::App* trace);
 void add_status_commands(Program& program);
 void add_service_commands(Program& program);
 void add_cni_commands(Program& program);

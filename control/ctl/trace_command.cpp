@@ -147,6 +147,7 @@ void add_trace_command(Program& program) {
   command->add_option("--timeout", options->timeout, "stop after so many seconds")
       ->type_name("S")
       ->check(CLI::Range(0.0, 86400.0).description(""));
+  add_trace_route_command(program, command);
 }
 
 }  // namespace weir::ctl

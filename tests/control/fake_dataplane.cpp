@@ -107,6 +107,7 @@ FakeDataplane::Answer FakeDataplane::answer(const api::Message& request) {
   if (handler != handlers_.end()) return handler->second(request);
   switch (request.header.type) {
     case api::MessageType::hello: return {reply_packets<api::Hello>(request, {hello})};
+    case api::MessageType::trace_route: return {reply_packets<api::PathTrace>(request, {path})};
     case api::MessageType::status: return {reply_packets<api::DataplaneStatus>(request, {status})};
     case api::MessageType::trace_start:
     case api::MessageType::trace_read: return answer_trace(request);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "dataplane/api/codec.h"
+#include "dataplane/api/path.h"
 #include "dataplane/api/protocol.h"
 
 namespace weir::test {
@@ -57,6 +58,7 @@ class FakeDataplane {
   std::vector<api::DropCounter> drops;
   std::vector<api::ConnectionState> connections;
   api::ConnectionStats connection_stats;
+  api::PathTrace path;
   std::vector<std::vector<api::TraceRecord>> traces;  // one for each trace_read after the start
 
  private:

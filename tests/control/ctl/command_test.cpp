@@ -57,6 +57,7 @@ TEST_F(CtlCommand, EveryReadingCommandGivesTextAndJson) {
                                                        {"conn", "list"},
                                                        {"conn", "stats"},
                                                        {"stats", "--interval", "0"},
+                                                       {"trace", "route", "--from", "7", "--to", "10.0.0.1"},
                                                        {"version"}};
   for (auto command : commands) {
     const Ran text = run(command);
@@ -67,6 +68,36 @@ TEST_F(CtlCommand, EveryReadingCommandGivesTextAndJson) {
     const Ran machine = run(command);
     EXPECT_EQ(machine.exit, 0) << command[0];
     EXPECT_FALSE(machine.json().is_discarded()) << machine.out;
+  }
+}
+
+TEST_F(CtlCommand, TraceRouteAsksForOnePacket) {
+  dataplane_.path = path_record();
+  const Ran ran = run({"trace", "route", "--from", "default/web", "--to", "10.96.0.10:53/udp"});
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  const auto asked = dataplane_.seen(api::MessageType::trace_route);
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_TRUE(dataplane_.seen(api::MessageType::trace_start).empty());
+  const auto query = asked[0].records<api::PathQuery>().at(0);
+  EXPECT_EQ(query.port_key, 7U);
+  EXPECT_TRUE(query.source.address.is_none());
+  EXPECT_EQ(query.source.port, 49152);
+  EXPECT_EQ(to_string(query.destination.address), "10.96.0.10");
+  EXPECT_EQ(query.destination.port, 53);
+  EXPECT_EQ(query.destination.protocol, 17);
+}
+
+TEST_F(CtlCommand, TraceRouteTakesAllFormsOfTargets) {
+  const std::vector<std::tuple<std::string, int, int>> targets{
+      {"10.0.0.1", 0, 1},         {"fd00::1", 0, 58},         {"10.0.0.1:80", 80, 6},
+      {"[fd00::1]:80/tcp", 80, 6}, {"10.0.0.1:9/sctp", 9, 132}};
+  for (const auto& [text, port, protocol] : targets) {
+    EXPECT_EQ(run({"trace", "route", "--from", "10.244.0.5", "--to", text}).exit, 0) << text;
+    const auto query =
+        dataplane_.seen(api::MessageType::trace_route).back().records<api::PathQuery>().at(0);
+    EXPECT_EQ(query.destination.port, port) << text;
+    EXPECT_EQ(query.destination.protocol, protocol) << text;
+    EXPECT_EQ(to_string(query.source.address), "10.244.0.5");
   }
 }
 

@@ -165,8 +165,11 @@ TEST_F(CtlDocs, CompletionKnowsOptionsPrefixesAndPorts) {
   script += complete("weirctl port show ''");
   script += complete("weirctl trace --port def");
   script += complete("weirctl trace --count ''");
+  script += complete("weirctl trace route --from def");
+  script += complete("weirctl trace route --source-p");
   EXPECT_EQ(bash(script),
-            (std::vector<std::string>{"--all", "worker", "7 default/web 8", "default/web", ""}));
+            (std::vector<std::string>{"--all", "worker", "7 default/web 8", "default/web", "",
+                                      "default/web", "--source-port"}));
 }
 
 }  // namespace

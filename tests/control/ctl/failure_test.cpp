@@ -27,6 +27,9 @@ struct UsageCase {
   const char* name;
   std::vector<std::string> arguments;
 };
+std::vector<std::string> to(const std::string& target) {
+  return {"trace", "route", "--from", "7", "--to", target};
+}
 class CtlUsage : public testing::TestWithParam<UsageCase> {};
 
 TEST_P(CtlUsage, ExitsWithTwoAndSaysWhy) {
@@ -55,6 +58,11 @@ INSTANTIATE_TEST_SUITE_P(
                     UsageCase{"bad_address", {"route", "get", "300.1.1.1"}},
                     UsageCase{"count_zero", {"trace", "--count", "0"}},
                     UsageCase{"count_big", {"trace", "--count", "1001"}},
+                    UsageCase{"no_from", {"trace", "route", "--to", "10.0.0.1"}},
+                    UsageCase{"bad_port", to("10.0.0.1:0")},
+                    UsageCase{"bad_protocol", to("10.0.0.1:80/icmp")},
+                    UsageCase{"no_brackets", to("fd00::1:80/tcp")},
+                    UsageCase{"brackets_ip4", to("[10.0.0.1]:80")},
                     UsageCase{"interval", {"stats", "--interval", "-1"}}),
     [](const auto& given) { return given.param.name; });
 

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "dataplane/api/codec.h"
-#include "dataplane/api/protocol.h"
+#include "dataplane/api/path.h"
 
 namespace weir::test {
 
@@ -57,6 +57,31 @@ inline api::ConnectionState connection_record(uint64_t port) {
           .left_seconds = 177,
           .number = 9,
           .port_key = port};
+}
+
+// From port 7 to a service, to a backend behind port 8, masqueraded.
+inline api::PathTrace path_record() {
+  const auto end = [](std::string_view address, uint16_t number) {
+    return api::FrontendKey{.address = *parse_address(address), .port = number, .protocol = 17};
+  };
+  api::PathTrace path{.end = api::PathEnd::delivered,
+                      .choice = api::PathChoice::hash,
+                      .flags = api::kPathInside | api::kPathMasqueraded | api::kPathLargerIsCut,
+                      .source = end("10.244.0.5", 49152),
+                      .destination = end("10.96.0.10", 53),
+                      .new_source = end("10.244.0.1", 2000),
+                      .new_destination = end("10.244.0.6", 5353),
+                      .masquerade_first = 1024,
+                      .masquerade_last = 65535,
+                      .mtu = 1500,
+                      .larger_icmp_type = 3,
+                      .larger_icmp_code = 4,
+                      .frontend = {.key = end("10.96.0.10", 53), .kind = api::FrontendKind::cluster_ip},
+                      .route = route_record("10.244.0.6/32", api::RouteKind::port, 8),
+                      .out_key = 8,
+                      .next_hop = *parse_mac("02:00:00:00:00:08")};
+  api::set_text(path.frontend.name, "default/dns:udp");
+  return path;
 }
 
 inline api::WorkerState worker_record() {
