@@ -30,7 +30,7 @@ bool is_eventfd(int fd) {
          std::string_view(target.data(), static_cast<size_t>(length)) == "anon_inode:[eventfd]";
 }
 
-Result<std::unique_ptr<Interrupts>> Interrupts::create() {
+Result<std::unique_ptr<Interrupts>> Interrupts::create(const char* name) {
   Result<Doorbell> doorbell = Doorbell::create();
   if (!doorbell) return doorbell.error();
   api::Fd epoll(epoll_create1(EPOLL_CLOEXEC));
@@ -56,7 +56,7 @@ Result<std::unique_ptr<Interrupts>> Interrupts::create() {
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (!started) return started.error();
-  pthread_setname_np(interrupts->thread_.native_handle(), "memif-irq");
+  pthread_setname_np(interrupts->thread_.native_handle(), name);
   return interrupts;
 }
 

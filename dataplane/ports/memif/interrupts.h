@@ -36,7 +36,8 @@ class Interrupts {
  public:
   using Id = uint64_t;
 
-  static Result<std::unique_ptr<Interrupts>> create();
+  // `name`: of the thread, 15 bytes at most.
+  static Result<std::unique_ptr<Interrupts>> create(const char* name = "memif-irq");
   ~Interrupts();
   Interrupts(const Interrupts&) = delete;
   Interrupts& operator=(const Interrupts&) = delete;

@@ -91,7 +91,7 @@ Status PathSocket::bind_and_listen(const PathSocketConfig& config) {
   if (there && !S_ISSOCK(there->st_mode)) {
     return {ErrorCode::exists, config.path + " is in the way and not a socket: remove it"};
   }
-  socket_.reset(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  socket_.reset(socket(AF_UNIX, config.type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket_) return errno_error("cannot create a socket", errno);
   const std::string fresh = "." + name_ + ".new";
   unlinkat(directory_.get(), fresh.c_str(), 0);
@@ -123,7 +123,7 @@ PathSocket::~PathSocket() {
     unlinkat(directory_.get(), name_.c_str(), 0);
 }
 
-Result<api::Fd> connect_socket(const std::string& path) {
+Result<api::Fd> connect_socket(const std::string& path, int type) {
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_NO_SYMLINKS;
@@ -135,7 +135,7 @@ Result<api::Fd> connect_socket(const std::string& path) {
   struct stat status {};
   if (fstat(file.get(), &status) != 0 || !S_ISSOCK(status.st_mode))
     return {ErrorCode::config, path + " is not a socket"};
-  api::Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  api::Fd socket(::socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket) return errno_error("cannot create a socket", errno);
   const sockaddr_un address = address_of(file.get());
   if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)

@@ -2,6 +2,7 @@
 // reached through symbolic links.
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <string>
@@ -15,11 +16,12 @@ struct PathSocketConfig {
   mode_t mode = 0660;
   uid_t uid = 0;
   gid_t gid = 0;
+  int type = SOCK_SEQPACKET;  // or SOCK_STREAM
 };
 
 class PathSocket {
  public:
-  // A listening, non-blocking SOCK_SEQPACKET socket with that mode and owner. Replaces a
+  // A listening, non-blocking socket with that mode and owner. Replaces a
   // socket that is there, atomically; anything else in the way is an error (exists). The
   // last directory is made (0750) when missing and must not be writable by everybody.
   static Result<PathSocket> create(const PathSocketConfig& config);
@@ -42,9 +44,9 @@ class PathSocket {
   ino_t inode_ = 0;  // 0: nothing to unlink
 };
 
-// Connects to a peer's SOCK_SEQPACKET socket, without blocking and without following a
+// Connects to a peer's socket, without blocking and without following a
 // symbolic link anywhere on the path: the peer may own its directory. The text of an error
 // says what is missing.
-Result<api::Fd> connect_socket(const std::string& path);
+Result<api::Fd> connect_socket(const std::string& path, int type = SOCK_SEQPACKET);
 
 }  // namespace weir::dataplane::memif
