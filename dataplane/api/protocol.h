@@ -108,13 +108,17 @@ struct DataplaneStatus {
 enum class PortKind : uint8_t { none = 0, kernel = 1, memif = 2, vhost_user = 3, host = 4, uplink = 5 };
 
 inline constexpr uint32_t kPortTrusted = 1;      // no source checks (host, trusted uplinks)
-inline constexpr uint32_t kPortUnsealed = 2;     // memif: takes regions that are not sealed
+inline constexpr uint32_t kPortUnsealed = 2;     // memif: takes regions that are not sealed; vhost-user: memory on hugetlbfs
 inline constexpr size_t kMaxPortAddresses = 8;
 
 // The dataplane's side of a memif: a server lends nothing and takes the pod's memory, a
 // client connects to the pod's socket and gives memory of its own.
 enum class MemifRole : uint8_t { server = 0, client = 1 };
 enum class MemifMode : uint8_t { ethernet = 0, ip = 1 };  // what a frame starts with
+
+// Who makes a vhost-user port's socket: a server listens for the pod's front-end, a client
+// connects to the socket that the front-end made. The dataplane is the back-end in both.
+enum class VhostRole : uint8_t { server = 0, client = 1 };
 
 struct PortKey {
   uint64_t key = 0;
@@ -143,6 +147,9 @@ struct PortConfig {
   uint32_t socket_uid = 0;      // owner, default root
   uint32_t socket_gid = 0;
   std::array<char, 24> secret{};  // memif: empty = none
+  VhostRole vhost_role = VhostRole::server;
+  uint8_t vhost_queues = 0;  // pairs of rings, 1..8, default 1
+  std::array<uint8_t, 2> reserved{};
 };
 
 // Policers of one port: rates in bit/s of whole frames, bursts in bits; a rate of 0 = no
@@ -178,7 +185,7 @@ struct MemifRing {
   uint64_t packets = 0;  // through it since the peer connected
 };
 
-// A memif's connection; what belongs to a peer is zero while there is none.
+// A memif's or vhost-user port's connection; what belongs to a peer is zero while there is none.
 struct MemifState {
   uint32_t peer_pid = 0;
   uint32_t peer_uid = 0;
@@ -186,7 +193,7 @@ struct MemifState {
   uint32_t regions = 0;
   uint64_t region_bytes = 0;
   uint64_t connections = 0;            // since the port was made
-  std::array<char, 32> interface{};    // what the peer calls its end
+  std::array<char, 32> interface{};    // what a memif's peer calls its end
   std::array<char, 96> last_end{};     // why the last connection ended, or did not come about
   uint8_t rx_rings = 0;
   uint8_t tx_rings = 0;
@@ -206,6 +213,7 @@ struct PortState {
   std::array<char, 64> peer_name{};  // memif: the name of the peer's program
   MemifState memif;
   PortLimits limits;
+  uint64_t vhost_features = 0;  // virtio's bits, as negotiated; 0 while no driver is there
 };
 
 enum class RouteKind : uint8_t {

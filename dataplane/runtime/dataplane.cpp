@@ -50,6 +50,9 @@ Result<std::unique_ptr<Dataplane>> Dataplane::make(const DataplaneOptions& optio
   auto memif = memif::MemifService::create(loop, dataplane->rcu_);
   if (!memif) return memif.error();
   dataplane->memif_ = *std::move(memif);
+  auto vhost = vhost::VhostService::create(loop, dataplane->rcu_);
+  if (!vhost) return vhost.error();
+  dataplane->vhost_ = *std::move(vhost);
   const SharedTables tables{dataplane->ports_.slots(), &dataplane->fib4_, &dataplane->fib6_,
                             &dataplane->adjacencies_,   &dataplane->connections_,
                             &dataplane->services_,      &dataplane->backends_};
@@ -101,6 +104,11 @@ std::vector<api::ConnectionState> Dataplane::list_connections(const api::Connect
 
 Result<std::unique_ptr<Port>> Dataplane::make_port(const api::PortConfig& config, api::Fd tap,
                                                    Worker& worker) {
+  if (config.kind == api::PortKind::vhost_user) {
+    auto port = vhost_->make_port(config, [&worker] { worker.wake(); });
+    if (!port) return port.error();
+    return std::unique_ptr<Port>(*std::move(port));
+  }
   if (config.kind != api::PortKind::memif) return TapPort::make(std::move(tap));
   auto port = memif_->make_port(config, [&worker] { worker.wake(); });
   if (!port) return port.error();

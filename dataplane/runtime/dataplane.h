@@ -8,6 +8,7 @@
 
 #include "dataplane/api/path.h"
 #include "dataplane/ports/memif/port.h"
+#include "dataplane/ports/vhost/port.h"
 #include "dataplane/runtime/event_loop.h"
 #include "dataplane/runtime/port_registry.h"
 #include "dataplane/tables/connection_table.h"
@@ -86,6 +87,7 @@ class Dataplane {
   RoutedFrontends frontends_;
   ServiceTable services_;
   std::unique_ptr<memif::MemifService> memif_;
+  std::unique_ptr<vhost::VhostService> vhost_;
   std::vector<std::unique_ptr<Worker>> workers_;  // outlive the ports, which detach from them
   PortRegistry ports_;
 };

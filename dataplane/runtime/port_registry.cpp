@@ -18,7 +18,8 @@ bool same_build(const api::PortConfig& a, const api::PortConfig& b) {
          a.memif_queues == b.memif_queues && a.memif_buffer == b.memif_buffer && a.memif_role == b.memif_role && a.memif_mode == b.memif_mode &&
          a.mac == b.mac &&
          a.socket_mode == b.socket_mode && a.socket_uid == b.socket_uid && a.socket_gid == b.socket_gid &&
-         a.secret == b.secret && (a.flags & api::kPortUnsealed) == (b.flags & api::kPortUnsealed);
+         a.secret == b.secret && a.vhost_role == b.vhost_role && a.vhost_queues == b.vhost_queues &&
+         (a.flags & api::kPortUnsealed) == (b.flags & api::kPortUnsealed);
 }
 
 std::span<const IpAddress> lease_of(const api::PortConfig& config) {
@@ -60,8 +61,8 @@ void PortRegistry::clear() {
 Status PortRegistry::check(const api::PortConfig& config) const {
   if (config.key == 0) return {ErrorCode::invalid_argument, "a port's key must not be 0"};
   if (config.kind != api::PortKind::kernel && config.kind != api::PortKind::memif &&
-      config.kind != api::PortKind::host) {
-    return {ErrorCode::unsupported, "this release has kernel, host and memif ports"};
+      config.kind != api::PortKind::vhost_user && config.kind != api::PortKind::host) {
+    return {ErrorCode::unsupported, "this release has kernel, host, memif and vhost-user ports"};
   }
   if (config.mac.is_zero() || config.mac.is_multicast()) {
     return {ErrorCode::invalid_argument, "a port needs a unicast MAC address"};
@@ -73,8 +74,9 @@ Status PortRegistry::check(const api::PortConfig& config) const {
   if (config.mtu < least) {
     return {ErrorCode::invalid_argument, "a port's MTU must be " + std::to_string(least) + " at least (RFC 791, RFC 8200)"};
   }
-  if (config.kind == api::PortKind::memif && config.socket_path[0] != '/') {
-    return {ErrorCode::invalid_argument, "a memif port needs an absolute socket path"};
+  const bool on_socket = config.kind == api::PortKind::memif || config.kind == api::PortKind::vhost_user;
+  if (on_socket && config.socket_path[0] != '/') {
+    return {ErrorCode::invalid_argument, "a memif or vhost-user port needs an absolute socket path"};
   }
   return check_lease(config);
 }
