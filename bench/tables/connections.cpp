@@ -116,7 +116,7 @@ void look_up(benchmark::State& state, std::vector<FlowKey> Filled::*keys, bool b
     for (size_t i = 0; batched && i < kBatch; ++i) expected[i] = table.prefetch_record(hashes[i]);
     for (size_t i = 0; i < kBatch; ++i) {
       const auto match =
-          batched ? table.find(burst[i], hashes[i], expected[i]) : table.find(burst[i], hashes[i]);
+          batched ? table.find_expected(burst[i], expected[i]) : table.find(burst[i], hashes[i]);
       if (!match) continue;
       ++found;
       table.touch(*match.connection, match.direction, 0, 0);

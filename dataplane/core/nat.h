@@ -115,10 +115,11 @@ inline uint32_t ports_word(const FlowKey& key) noexcept {
   return ports_word(key.source_port, key.destination_port);
 }
 
-// RFC 1624, equation 3, with the change of all that a checksum covers.
+// RFC 1624, equation 3, with the change of all that a checksum covers: ~(~field + change) is
+// the difference in ones' complement, where a borrow counts once more.
 inline void update_checksum(Be16& field, uint16_t change) noexcept {
-  const uint32_t sum = uint32_t{static_cast<uint16_t>(~field.wire())} + change;
-  field.set_wire(static_cast<uint16_t>(~(sum + (sum >> 16))));
+  const uint16_t before = field.wire();
+  field.set_wire(static_cast<uint16_t>(before - change - (before < change)));
 }
 
 // RFC 768: without a checksum there is nothing to keep right; a computed 0 is sent as all
@@ -133,7 +134,7 @@ inline void update_udp_checksum(Be16& field, uint16_t change) noexcept {
 // Of an IP header, the packet's own or one that it quotes.
 inline void rewrite_addresses(std::byte* header, Family family, const Ip6Bytes& source,
                               const Ip6Bytes& destination, ChecksumChange change) noexcept {
-  if (family == Family::ip4) {
+  if (family == Family::ip4) [[likely]] {
     auto& ip = *reinterpret_cast<Ip4Header*>(header);
     store(&ip.source, load<uint32_t>(source.data()));
     store(&ip.destination, load<uint32_t>(destination.data()));

@@ -18,7 +18,6 @@ namespace weir::dataplane {
 struct FlowLookup {
   static constexpr FlowNumber kNoPorts = ~FlowNumber{0};
 
-  uint64_t hash = 0;
   FlowNumber expected = kNoPorts;  // what the lookup will probably find
 };
 
@@ -28,7 +27,7 @@ struct ConnectionStage {
   static void prepare(Packet* packets, std::span<const uint8_t> waiting,
                       StageContext& context) noexcept;
   static Next classify(Packet& packet, StageContext& context) noexcept;
-  static bool must_repick(const Connection& connection, Direction direction, uint8_t tcp_flags,
+  static bool must_repick(const Packet& packet, const Connection& connection, Direction direction,
                           const StageContext& context) noexcept;
 
  private:
@@ -52,33 +51,43 @@ inline uint8_t tcp_flags_of(const Packet& packet) noexcept {
 inline void ConnectionStage::prepare(Packet* packets, std::span<const uint8_t> waiting,
                                      StageContext& context) noexcept {
   const ConnectionTable& connections = *context.connections;
+  std::array<uint64_t, kVectorSize> hashes;
+  std::array<uint8_t, kVectorSize> with_ports;
+  size_t count = 0;
   for (const uint8_t index : waiting) {
-    FlowLookup& flow = context.flows[index];
     const Packet& packet = packets[index];
-    flow.expected = FlowLookup::kNoPorts;
-    if (!has_ports(packet)) continue;
-    flow.hash = packet.family == Family::ip4 ? connections.hash(ip4_key_of(packet))
-                                             : connections.hash(ip6_key_of(packet));
-    flow.expected = 0;
-    connections.prefetch(flow.hash);
+    if (!has_ports(packet)) [[unlikely]] {
+      context.flows[index].expected = FlowLookup::kNoPorts;
+      continue;
+    }
+    if (packet.family == Family::ip4) [[likely]] {
+      hashes[count] = connections.hash(ip4_key_of(packet));
+    } else {
+      hashes[count] = connections.hash(ip6_key_of(packet));
+    }
+    connections.prefetch(hashes[count]);
+    with_ports[count++] = index;
   }
-  for (const uint8_t index : waiting) {
-    FlowLookup& flow = context.flows[index];
-    if (flow.expected == 0) flow.expected = connections.prefetch_record(flow.hash);
-  }
+  FlowLookup* const flows = context.flows;
+  connections.prefetch_records({hashes.data(), count}, [&](size_t i, FlowNumber flow) {
+    flows[with_ports[i]].expected = flow;
+  });
 }
 
 // Inlined by force, as known() is: there are two instances of the loop around it, traced and
 // not, so the compiler would rather call them.
 [[gnu::always_inline]] inline Next ConnectionStage::classify(Packet& packet,
                                                              StageContext& context) noexcept {
-  const FlowLookup& flow = context.flows[context.index_of(packet)];
-  if (flow.expected == FlowLookup::kNoPorts) [[unlikely]]
+  const FlowNumber flow = context.flows[context.index_of(packet)].expected;
+  if (flow == FlowLookup::kNoPorts) [[unlikely]]
     return without_ports(packet, context);
   ConnectionTable& connections = *context.connections;
-  const auto match = packet.family == Family::ip4
-                         ? connections.find(ip4_key_of(packet), flow.hash, flow.expected)
-                         : connections.find(ip6_key_of(packet), flow.hash, flow.expected);
+  ConnectionTable::Match match;
+  if (packet.family == Family::ip4) [[likely]] {
+    match = connections.find_expected(ip4_key_of(packet), flow);
+  } else {
+    match = connections.find_expected(ip6_key_of(packet), flow);
+  }
   return match ? known(packet, match, context) : Next::route;
 }
 
@@ -86,25 +95,27 @@ inline void ConnectionStage::prepare(Packet* packets, std::span<const uint8_t> w
                                                           const ConnectionTable::Match& match,
                                                           StageContext& context) noexcept {
   Connection& connection = *match.connection;
-  const uint8_t tcp_flags = tcp_flags_of(packet);
-  if (must_repick(connection, match.direction, tcp_flags, context)) [[unlikely]] {
+  if (must_repick(packet, connection, match.direction, context)) [[unlikely]] {
     context.connections->repick(context.worker, connection);
     return Next::route;
   }
-  context.connections->touch(connection, match.direction, tcp_flags, context.ticks);
+  const uint32_t bits =
+      connection_bits(match.direction, packet.l4_protocol, tcp_flags_of(packet));
+  context.connections->touch(connection, bits, context.ticks);
   const Next next = translate_as(packet, connection, match.direction, context);
   return next == Next::route ? forward(packet, connection.hop(match.direction), context) : next;
 }
 
 // Whether a client's packet is to choose a backend anew: of UDP, or while TCP opens, when its
-// backend is gone; and when TCP begins again on ports that ended before.
-inline bool ConnectionStage::must_repick(const Connection& connection, Direction direction,
-                                         uint8_t tcp_flags, const StageContext& context) noexcept {
+// backend is gone; and when TCP begins again on ports that ended before. Nobody foresees a
+// packet's direction, so nothing branches on that alone.
+[[gnu::always_inline]] inline bool ConnectionStage::must_repick(
+    const Packet& packet, const Connection& connection, Direction direction,
+    const StageContext& context) noexcept {
   const bool forward = direction == Direction::forward;
-  // Not &&: which direction a packet goes, nobody foresees.
-  if (connection.key().protocol == kProtoUdp)
+  if (packet.l4_protocol == kProtoUdp)
     return forward & !context.backends->alive(connection.backend_id);
-  const bool opens = (tcp_flags & (kTcpSyn | kTcpAck)) == kTcpSyn;
+  const bool opens = (tcp_flags_of(packet) & (kTcpSyn | kTcpAck)) == kTcpSyn;
   return (forward & opens) && reopens(connection, context);
 }
 

@@ -22,64 +22,10 @@ class ConnectionIndex {
  public:
   using Slot = std::atomic<uint32_t>;
 
-  // Room for two keys of each of `records` records, half full at most.
-  explicit ConnectionIndex(uint32_t records, int numa_node)
-      : tag_mask_(~uint32_t{0} << (std::bit_width(records) + 1)),
-        mask_(std::bit_ceil(std::max(records / 4, 1U)) - 1),
-        memory_((size_t{mask_} + 1) * sizeof(Bucket), {.huge = true, .numa_node = numa_node}),
-        buckets_(memory_.as<Bucket>()) {}
-
-  // Memory for all of it at once, so that no worker waits for the kernel.
-  void populate() { memory_.touch(0, memory_.size()); }
-  size_t memory_bytes() const noexcept { return memory_.touched_bytes(); }
-
-  void prefetch(uint64_t hash) const noexcept {
-    __builtin_prefetch(&buckets_[first(hash)]);
-    __builtin_prefetch(&buckets_[second(hash)]);
-  }
-
-  // Both call match(FlowNumber) for what may have this hash until it says true, and
-  // return that number, 0 when none did. glance() is fast and may overlook what is published
-  // at the same time. search() is sequentially consistent with claim(): of two threads that
-  // claim and then search, one sees the other.
-  template <class Match>
-  FlowNumber glance(uint64_t hash, Match&& match) const noexcept {
-    const FlowNumber flow = glance_in(buckets_[first(hash)], hash, match);
-    return flow != 0 ? flow : glance_in(buckets_[second(hash)], hash, match);
-  }
-  template <class Match>
-  FlowNumber search(uint64_t hash, Match&& match) const noexcept {
-    for (const uint32_t place : {first(hash), second(hash)}) {
-      for (const Slot& slot : buckets_[place].slots) {
-        const FlowNumber flow = slot.load() ^ tag_of(hash);
-        if (is_number(flow) && match(flow)) return flow;
-      }
-    }
-    return 0;
-  }
-
-  // Publishes a flow in its first bucket, or in the emptier one when that is crowded; false
-  // when both are full.
-  bool claim(uint64_t hash, FlowNumber flow) noexcept {
-    Bucket* bucket = &buckets_[first(hash)];
-    Bucket* other = &buckets_[second(hash)];
-    const unsigned used = bucket->used();
-    if (used >= kCrowded && other->used() < used) std::swap(bucket, other);
-    return bucket->claim(tag_of(hash) | flow) || other->claim(tag_of(hash) | flow);
-  }
-
-  void erase(uint64_t hash, FlowNumber flow) noexcept {
-    for (const uint32_t place : {first(hash), second(hash)}) {
-      for (Slot& slot : buckets_[place].slots) {
-        // relaxed: no other thread changes a slot that is in use, and emptiness tells nothing
-        if (slot.load(std::memory_order_relaxed) != (tag_of(hash) | flow)) continue;
-        slot.store(0, std::memory_order_relaxed);
-        return;
-      }
-    }
-  }
-
  private:
+  static size_t buckets_for(uint32_t records) noexcept {
+    return std::bit_ceil(std::max(records / 4, 1U));
+  }
   static constexpr unsigned kCrowded = 12;  // of 16 slots; a full table's buckets hold 8 on average
 
   struct alignas(64) Bucket {
@@ -118,34 +64,118 @@ class ConnectionIndex {
     }
   };
 
+ public:
+  // What lookups read, to be copied before many of them: loads of slots are acquiring, after
+  // which a compiler reads members anew.
+  class View {
+   public:
+    void prefetch(uint64_t hash) const noexcept {
+      __builtin_prefetch(&first(hash));
+      __builtin_prefetch(&second(hash));
+    }
+    // See ConnectionIndex.
+    template <class Match>
+    FlowNumber glance(uint64_t hash, Match&& match) const noexcept {
+      const FlowNumber flow = glance_in(first(hash), hash, match);
+      return flow != 0 ? flow : glance_in(second(hash), hash, match);
+    }
+
+   private:
+    friend ConnectionIndex;
+    View(uint32_t records, Bucket* at) noexcept
+        : buckets_(at),
+          mask_(static_cast<uint32_t>(buckets_for(records) - 1)),
+          tag_mask_(~uint32_t{0} << (std::bit_width(records) + 1)) {}
+
+    template <class Match>
+    FlowNumber glance_in(const Bucket& bucket, uint64_t hash, Match& match) const noexcept {
+      const uint32_t tag = tag_of(hash);
+      for (uint32_t like = bucket.like(tag, tag_mask_); like != 0; like &= like - 1) {
+        const Slot& slot = bucket.slots[static_cast<unsigned>(std::countr_zero(like))];
+        // acquire: pairs with claim(); the record is readable
+        const FlowNumber flow = slot.load(std::memory_order_acquire) ^ tag;
+        if (is_number(flow) && match(flow)) return flow;
+      }
+      return 0;
+    }
+
+    // Bits that do not overlap, up to 2^24 records: low ones, from 32 on, the topmost.
+    Bucket& first(uint64_t hash) const noexcept {
+      return buckets_[static_cast<uint32_t>(hash) & mask_];
+    }
+    Bucket& second(uint64_t hash) const noexcept {
+      return buckets_[static_cast<uint32_t>(hash >> 32) & mask_];
+    }
+    uint32_t tag_of(uint64_t hash) const noexcept {
+      return static_cast<uint32_t>(hash >> 32) & tag_mask_;
+    }
+    // Whether what is left of a slot without its tag is a flow: the slot was not empty, and the
+    // tag the right one.
+    bool is_number(uint32_t left) const noexcept { return left != 0 && (left & tag_mask_) == 0; }
+
+    Bucket* buckets_;
+    uint32_t mask_;
+    uint32_t tag_mask_;
+  };
+
+  // Room for two keys of each of `records` records, half full at most.
+  explicit ConnectionIndex(uint32_t records, int numa_node)
+      : memory_(buckets_for(records) * sizeof(Bucket), {.huge = true, .numa_node = numa_node}),
+        view_(records, memory_.as<Bucket>()) {}
+
+  // Memory for all of it at once, so that no worker waits for the kernel.
+  void populate() { memory_.touch(0, memory_.size()); }
+  size_t memory_bytes() const noexcept { return memory_.touched_bytes(); }
+
+  const View& view() const noexcept { return view_; }
+  void prefetch(uint64_t hash) const noexcept { view_.prefetch(hash); }
+
+  // Both call match(FlowNumber) for what may have this hash until it says true, and
+  // return that number, 0 when none did. glance() is fast and may overlook what is published
+  // at the same time. search() is sequentially consistent with claim(): of two threads that
+  // claim and then search, one sees the other.
   template <class Match>
-  FlowNumber glance_in(const Bucket& bucket, uint64_t hash, Match& match) const noexcept {
-    const uint32_t tag = tag_of(hash);
-    for (uint32_t like = bucket.like(tag, tag_mask_); like != 0; like &= like - 1) {
-      const Slot& slot = bucket.slots[static_cast<unsigned>(std::countr_zero(like))];
-      // acquire: pairs with claim(); the record is readable
-      const FlowNumber flow = slot.load(std::memory_order_acquire) ^ tag;
-      if (is_number(flow) && match(flow)) return flow;
+  FlowNumber glance(uint64_t hash, Match&& match) const noexcept {
+    return view_.glance(hash, match);
+  }
+  template <class Match>
+  FlowNumber search(uint64_t hash, Match&& match) const noexcept {
+    const uint32_t tag = view_.tag_of(hash);
+    for (const Bucket* bucket : {&view_.first(hash), &view_.second(hash)}) {
+      for (const Slot& slot : bucket->slots) {
+        const FlowNumber flow = slot.load() ^ tag;
+        if (view_.is_number(flow) && match(flow)) return flow;
+      }
     }
     return 0;
   }
 
-  // Bits that do not overlap, up to 2^24 records: low ones, from 32 on, the topmost.
-  uint32_t first(uint64_t hash) const noexcept { return static_cast<uint32_t>(hash) & mask_; }
-  uint32_t second(uint64_t hash) const noexcept {
-    return static_cast<uint32_t>(hash >> 32) & mask_;
+  // Publishes a flow in its first bucket, or in the emptier one when that is crowded; false
+  // when both are full.
+  bool claim(uint64_t hash, FlowNumber flow) noexcept {
+    Bucket* bucket = &view_.first(hash);
+    Bucket* other = &view_.second(hash);
+    const uint32_t slot = view_.tag_of(hash) | flow;
+    const unsigned used = bucket->used();
+    if (used >= kCrowded && other->used() < used) std::swap(bucket, other);
+    return bucket->claim(slot) || other->claim(slot);
   }
-  uint32_t tag_of(uint64_t hash) const noexcept {
-    return static_cast<uint32_t>(hash >> 32) & tag_mask_;
-  }
-  // Whether what is left of a slot without its tag is a flow: the slot was not empty, and the
-  // tag the right one.
-  bool is_number(uint32_t left) const noexcept { return left != 0 && (left & tag_mask_) == 0; }
 
-  uint32_t tag_mask_;
-  uint32_t mask_;
+  void erase(uint64_t hash, FlowNumber flow) noexcept {
+    const uint32_t value = view_.tag_of(hash) | flow;
+    for (Bucket* bucket : {&view_.first(hash), &view_.second(hash)}) {
+      for (Slot& slot : bucket->slots) {
+        // relaxed: no other thread changes a slot that is in use, and emptiness tells nothing
+        if (slot.load(std::memory_order_relaxed) != value) continue;
+        slot.store(0, std::memory_order_relaxed);
+        return;
+      }
+    }
+  }
+
+ private:
   TableMemory memory_;
-  Bucket* buckets_;
+  View view_;
 };
 
 }  // namespace weir::dataplane

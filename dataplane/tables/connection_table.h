@@ -80,24 +80,34 @@ class ConnectionTable {
   uint64_t hash(const FlowKey& key) const noexcept { return key.hash(seed_); }
   uint64_t hash(const Ip4FlowKey& key) const noexcept { return key.hash(seed_); }
   void prefetch(uint64_t hash) const noexcept { index_.prefetch(hash); }
-  // Some time after prefetch(): what the lookup will probably find, 0 = certainly nothing.
-  // Its record is on its way into the cache then.
+  // Some time after prefetch(): put(i, flow) what the lookup of hashes[i] will probably find,
+  // 0 = certainly nothing. Its record is on its way into the cache then.
+  template <class Put>
+  void prefetch_records(std::span<const uint64_t> hashes, Put&& put) const noexcept {
+    const ConnectionIndex::View index = index_.view();
+    const Connection* const records = &records_[0];
+    for (size_t i = 0; i < hashes.size(); ++i) {
+      put(i, index.glance(hashes[i], [records](FlowNumber flow) {
+        const Connection& record = records[record_of(flow)];
+        __builtin_prefetch(&record);
+        __builtin_prefetch(&record.hops);
+        return true;
+      }));
+    }
+  }
   FlowNumber prefetch_record(uint64_t hash) const noexcept {
-    return index_.glance(hash, [this](FlowNumber flow) {
-      const Connection& record = records_[record_of(flow)];
-      __builtin_prefetch(&record);
-      __builtin_prefetch(&record.hops);
-      return true;
-    });
+    FlowNumber found = 0;
+    prefetch_records({&hash, 1}, [&](size_t, FlowNumber flow) { found = flow; });
+    return found;
   }
   // `expected`: what prefetch_record() said, since the worker's last quiescent report. Key:
   // FlowKey or Ip4FlowKey.
   template <class Key>
-  Match find(const Key& key, uint64_t hash, FlowNumber expected) noexcept {
+  Match find_expected(const Key& key, FlowNumber expected) noexcept {
     if (expected == 0) return {};
     const Match match = at(expected);
     if (!(key == match.connection->key(match.direction)) || match.connection->dead()) [[unlikely]]
-      return find(static_cast<FlowKey>(key), hash);
+      return find(static_cast<FlowKey>(key), hash(key));
     return match;
   }
   Match find(const FlowKey& key, uint64_t hash) noexcept {
@@ -109,10 +119,12 @@ class ConnectionTable {
   }
   // A packet of this connection: writes only what it changes. `tcp_flags`: 0 if not TCP.
   void touch(Connection& connection, Direction direction, uint8_t tcp_flags, Ticks now) noexcept {
+    touch(connection, connection_bits(direction, connection.key().protocol, tcp_flags), now);
+  }
+  void touch(Connection& connection, uint32_t bits, Ticks now) noexcept {
     // relaxed: the main thread only compares it with its own clock
     if (connection.last_seen.load(std::memory_order_relaxed) != now)
       connection.last_seen.store(now, std::memory_order_relaxed);
-    const uint32_t bits = connection_bits(direction, connection.key().protocol, tcp_flags);
     // relaxed: bits stand alone
     if ((bits & ~connection.bits()) != 0)
       connection.state.fetch_or(bits, std::memory_order_relaxed);

@@ -28,15 +28,14 @@ TEST_F(ConnectionTableTest, BothDirectionsFindTheConnection) {
 TEST_F(ConnectionTableTest, AnExpectationIsCheckedBeforeItCounts) {
   Connection& connection = add(flow(1));
   const FlowKey key = connection.key();
-  const uint64_t hash = table_.hash(key);
-  const uint32_t expected = table_.prefetch_record(hash);
-  EXPECT_EQ(table_.find(key, hash, expected).connection, &connection);
-  EXPECT_FALSE(table_.find(key, hash, 0)) << "as it was when the worker looked";
-  EXPECT_FALSE(table_.find(flow(2).key, table_.hash(flow(2).key), expected));
+  const FlowNumber expected = table_.prefetch_record(table_.hash(key));
+  EXPECT_EQ(table_.find_expected(key, expected).connection, &connection);
+  EXPECT_FALSE(table_.find_expected(key, 0)) << "as it was when the worker looked";
+  EXPECT_FALSE(table_.find_expected(flow(2).key, expected));
   table_.kill(connection);
-  EXPECT_FALSE(table_.find(key, hash, expected));
+  EXPECT_FALSE(table_.find_expected(key, expected));
   Connection& next = add(flow(1));
-  EXPECT_EQ(table_.find(key, hash, expected).connection, &next);
+  EXPECT_EQ(table_.find_expected(key, expected).connection, &next);
 }
 
 TEST_F(ConnectionTableTest, Ip6KeysAreToldApartByEveryByte) {
