@@ -40,6 +40,9 @@ struct ControlConfig {
 struct NetworkConfig {
   std::string name = "weir";
   std::vector<IpPrefix> pod_cidrs;  // never empty after load(); disjoint
+  // Networks outside that see pods' own addresses; all others see the node's. A family that
+  // none is of is not masqueraded at all.
+  std::vector<IpPrefix> non_masquerade_cidrs;
   uint16_t mtu = 1500;              // L3 bytes of pod interfaces
   uint32_t max_pods = 4096;         // pod interfaces at once; ADD is refused beyond it
   std::string host_interface = "weir0";

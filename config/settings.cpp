@@ -254,6 +254,29 @@ Status parse_pod_cidrs(const Json& value, const std::string& path, Config& confi
   return {};
 }
 
+// Ranges of any addresses; `example` is one.
+Status read_ranges(const Json& value, const std::string& path, const std::string& example,
+                   std::vector<IpPrefix>& ranges) {
+  if (!value.is_array()) {
+    return wrong(path, value, "a list of ranges, for example [\"" + example + "\"]");
+  }
+  const std::string wanted = "a range such as \"" + example + "\"";
+  std::vector<IpPrefix> read;
+  for (size_t i = 0; i < value.size(); ++i) {
+    std::string text;
+    if (Status s = read_string(value[i], element(path, i), wanted, text); !s) return s;
+    const auto prefix = parse_prefix(text);
+    if (!prefix) return wrong(element(path, i), value[i], wanted);
+    read.push_back(*prefix);
+  }
+  ranges = read;
+  return {};
+}
+
+Status parse_non_masquerade(const Json& value, const std::string& path, Config& config) {
+  return read_ranges(value, path, "10.0.0.0/8", config.network.non_masquerade_cidrs);
+}
+
 Status parse_max_pods(const Json& value, const std::string& path, Config& config) {
   uint64_t number = 0;
   if (Status status = read_number(value, path, 1, kMaxPods, number); !status) return status;
@@ -388,22 +411,7 @@ Status parse_registration(const Json& value, const std::string& path, Config& co
 }
 
 Status parse_cluster_cidrs(const Json& value, const std::string& path, Config& config) {
-  const std::string wanted = "a list of ranges, for example [\"10.244.0.0/16\"]";
-  if (!value.is_array()) return wrong(path, value, wanted);
-  std::vector<IpPrefix> cidrs;
-  for (size_t i = 0; i < value.size(); ++i) {
-    std::string text;
-    if (Status s =
-            read_string(value[i], element(path, i), "a range such as \"10.244.0.0/16\"", text);
-        !s) {
-      return s;
-    }
-    const auto prefix = parse_prefix(text);
-    if (!prefix) return wrong(element(path, i), value[i], "a range such as \"10.244.0.0/16\"");
-    cidrs.push_back(*prefix);
-  }
-  config.services.cluster_cidrs = cidrs;
-  return {};
+  return read_ranges(value, path, "10.244.0.0/16", config.services.cluster_cidrs);
 }
 
 // Sorted by section: section_names() relies on it.
@@ -418,6 +426,7 @@ constexpr std::array kSettings{
     Setting{"control", "metrics", parse_metrics},
     Setting{"network", "name", parse_name},
     Setting{"network", "pod_cidrs", parse_pod_cidrs},
+    Setting{"network", "non_masquerade_cidrs", parse_non_masquerade},
     Setting{"network", "mtu", parse_mtu},
     Setting{"network", "max_pods", parse_max_pods},
     Setting{"network", "host_interface", parse_host_interface},

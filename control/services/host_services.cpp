@@ -28,6 +28,15 @@ IpAddress host_ip(const Controller& controller, const api::FrontendKey& key) {
   return {};
 }
 
+// Other nodes' pods know this one's as they are, whatever the list says.
+Masquerade masquerade_of(const config::Config& config) {
+  Masquerade out{.pods = config.network.pod_cidrs, .kept = config.network.non_masquerade_cidrs};
+  for (const IpPrefix& prefix : config.services.cluster_cidrs) {
+    if (out.covers(prefix.address.family)) out.kept.push_back(prefix);
+  }
+  return out;
+}
+
 void report(const ServiceRoutes& routes) {
   for (const IpAddress& address : routes.elsewhere) {
     spdlog::warn(
@@ -42,12 +51,12 @@ void report(const ServiceRoutes& routes) {
 Status allow_forwarding(const HostServiceState& state) {
   if (state.outside4 && !forwards(Family::ip4)) {
     if (const Status set = enable_forwarding4(); !set) return set;
-    spdlog::info("services: IPv4 forwarding is on now, for clients outside");
+    spdlog::info("services: IPv4 forwarding is on now, for pods and clients outside");
   }
   if (state.outside6 && !forwards(Family::ip6)) {
     spdlog::warn(
-        "services: clients outside do not reach IPv6 services: set the sysctl "
-        "net.ipv6.conf.all.forwarding to 1");
+        "services: IPv6 between pods and clients or networks outside needs the sysctl "
+        "net.ipv6.conf.all.forwarding set to 1");
   }
   return {};
 }
@@ -63,7 +72,7 @@ void carry_out(const HostLink& host, const HostServiceState& state, bool rules_c
   if (rules_changed) {
     const Status loaded = load_rules(to_nft(state.rules));
     // Without nftables there is nothing to take away either.
-    if (!loaded && !state.rules.ports.empty()) spdlog::warn("services: {}", loaded.error().text);
+    if (!loaded && state.rules.wanted()) spdlog::warn("services: {}", loaded.error().text);
   }
   const Status forwarding = allow_forwarding(state);
   if (!forwarding) spdlog::warn("services: {}", forwarding.error().text);
@@ -76,7 +85,10 @@ HostServiceState host_services(const Controller& controller) {
   HostServiceState state;
   state.rules = {.gateway4 = host.link.gateway4,
                  .gateway6 = host.link.gateway6,
-                 .interface = host.link.ifname};
+                 .interface = host.link.ifname,
+                 .masquerade = masquerade_of(controller.config)};
+  state.outside4 = state.rules.masquerade.covers(Family::ip4);
+  state.outside6 = state.rules.masquerade.covers(Family::ip6);
   for (const auto& [key, frontend] : controller.services.frontends()) {
     if (is_external(frontend.kind)) {
       (key.address.is_ip4() ? state.outside4 : state.outside6) = true;

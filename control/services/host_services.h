@@ -1,5 +1,5 @@
 // Services in the node's own network namespace: routes to their addresses, NodePorts on
-// the node's addresses, forwarding for clients outside.
+// the node's addresses, masquerade of pods, forwarding for what comes from and goes outside.
 #pragma once
 
 #include "control/controller.h"
@@ -12,7 +12,8 @@ namespace weir::control {
 struct HostServiceState {
   std::set<IpAddress> routes;
   NodePortRules rules;
-  bool outside4 = false;  // clients outside reach a service over IPv4, so the node forwards
+  // Over IPv4 clients outside reach a service, or pods networks outside: the node forwards.
+  bool outside4 = false;
   bool outside6 = false;
 
   bool operator==(const HostServiceState&) const = default;

@@ -50,18 +50,25 @@ std::string rules_of(const NodePortRules& rules) {
   return text;
 }
 
+// -110: before dstnat (-100), which nft knows by name in one of the two hooks only.
+std::string port_chains(const NodePortRules& rules) {
+  const std::string lines = rules_of(rules);
+  if (lines.empty()) return "";
+  return "  chain prerouting {\n    type nat hook prerouting priority -110; policy accept;\n"
+         "    iifname \"" +
+         rules.interface + "\" return\n" + lines +
+         "  }\n  chain output {\n    type nat hook output priority -110; policy accept;\n" +
+         lines + "  }\n";
+}
+
 }  // namespace
 
 std::string to_nft(const NodePortRules& rules) {
-  // Adding it first makes that deleting it never fails. -110: before dstnat (-100), which
-  // nft knows by name in one of the two hooks only.
+  // Adding it first makes that deleting it never fails.
   std::string text = "add table inet weir\ndelete table inet weir\n";
-  const std::string lines = rules_of(rules);
-  if (lines.empty()) return text;
-  return text + "table inet weir {\n" + "  chain prerouting {\n" +
-         "    type nat hook prerouting priority -110; policy accept;\n" + "    iifname \"" +
-         rules.interface + "\" return\n" + lines + "  }\n" + "  chain output {\n" +
-         "    type nat hook output priority -110; policy accept;\n" + lines + "  }\n}\n";
+  const std::string chains =
+      port_chains(rules) + masquerade_chain(rules.masquerade, rules.interface);
+  return chains.empty() ? text : text + "table inet weir {\n" + chains + "}\n";
 }
 
 Status load_rules(const std::string& text) {
@@ -74,11 +81,12 @@ Status load_rules(const std::string& text) {
                                                 .bound = kBound});
     if (!end) return end.error();
     if (WIFEXITED(end->status) && WEXITSTATUS(end->status) == 0) return {};
-    return {ErrorCode::io, "nft did not take the rules for NodePorts: " +
+    return {ErrorCode::io, "nft did not take the rules for NodePorts and masquerading: " +
                                end->errors.substr(0, end->errors.find('\n'))};
   }
   return {ErrorCode::unsupported,
-          "NodePorts are not served on the node's own addresses: install nftables"};
+          "NodePorts are not served on the node's own addresses, and pods are not masqueraded: "
+          "install nftables"};
 }
 
 }  // namespace weir::control

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "control/services/masquerade.h"
 #include "dataplane/api/error.h"
 #include "dataplane/api/net.h"
 
@@ -25,12 +26,16 @@ struct NodePortRules {
   IpAddress gateway4;  // none = not for this family
   IpAddress gateway6;
   std::string interface;  // the host port's: its packets have been through the dataplane
+  Masquerade masquerade;
 
   auto operator<=>(const NodePortRules&) const = default;
+  bool wanted() const {
+    return !ports.empty() || masquerade.covers(Family::ip4) || masquerade.covers(Family::ip6);
+  }
 };
 
 // nftables' table inet weir as nft -f reads it, replacing the former whole; without ports
-// it only goes.
+// and masquerade it only goes. Connections that the kernel follows stay as they are.
 std::string to_nft(const NodePortRules& rules);
 
 // Blocks. Errors: unsupported without nft, io with what nft says.

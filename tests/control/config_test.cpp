@@ -109,6 +109,10 @@ const Bad kBad[] = {
      "interface name"},
     {"HostInterfaceSlash", R"({"network": {"host_interface": "a/b"}})", "interface name"},
     {"HostInterfaceDot", R"({"network": {"host_interface": ".."}})", "interface name"},
+    {"NonMasquerade", R"({"network": {"non_masquerade_cidrs": ["10.0.0.1/8"]}})",
+     "network.non_masquerade_cidrs[0] must be a range such as \"10.0.0.0/8\""},
+    {"NonMasqueradeText", R"({"network": {"non_masquerade_cidrs": "10.0.0.0/8"}})",
+     "a list of ranges"},
     {"SocketModeNumber", R"({"network": {"socket_mode": 432}})", "octal string"},
     {"SocketModeDigit", R"({"network": {"socket_mode": "0680"}})", "octal string"},
     {"SocketModeBits", R"({"network": {"socket_mode": "4755"}})", "octal string"},
@@ -142,7 +146,8 @@ TEST(Config, EveryKeyIsRead) {
     "dataplane": {"workers": [1023, 7], "hugepages": "required", "memory_mib": 64, "connections": 4096, "log_level": "off",
                   "eal_args": ["--a", "b"]},
     "control": {"log_level": "trace", "metrics": "[::1]:1"},
-    "network": {"name": "n.1", "pod_cidrs": ["10.0.0.0/29", "10.0.0.8/29"], "mtu": 68, "max_pods": 7,
+    "network": {"name": "n.1", "pod_cidrs": ["10.0.0.0/29", "10.0.0.8/29"],
+                "non_masquerade_cidrs": ["10.0.0.0/8", "::/0"], "mtu": 68, "max_pods": 7,
                 "host_interface": "w", "socket_mode": "600", "socket_owner": "65534", "socket_group": "0"},
     "node": {"name": "n1", "zone": "z1"},
     "services": {"directory": "/d", "registration": "[::1]:2", "cluster_cidrs": ["10.0.0.0/8"]}})",
@@ -158,6 +163,8 @@ TEST(Config, EveryKeyIsRead) {
   EXPECT_EQ(config->control.metrics, "[::1]:1");
   EXPECT_EQ(config->network.name, "n.1");
   EXPECT_EQ(config->network.pod_cidrs.size(), 2U);
+  ASSERT_EQ(config->network.non_masquerade_cidrs.size(), 2U);
+  EXPECT_EQ(to_string(config->network.non_masquerade_cidrs[0]), "10.0.0.0/8");
   EXPECT_EQ(config->network.mtu, 68);
   EXPECT_EQ(config->network.max_pods, 7U);
   EXPECT_EQ(config->network.host_interface, "w");

@@ -91,9 +91,11 @@ def pods(request):
 
 
 @pytest.fixture(scope="module")
-def wide_site():
-    """A node with two servers, a client pod and a host outside; a module's own."""
-    here = SimpleNamespace(node=open_node(), made=Pods(), servers=[])
+def wide_site(request):
+    """A node with two servers, a client pod and a host outside; a module's own, with the
+    module's NODE_CONFIG where it has one."""
+    config = getattr(request.module, "NODE_CONFIG", None)
+    here = SimpleNamespace(node=open_node(config=config), made=Pods(), servers=[])
     try:
         here.outside = Outside(here.node)
         here.node.up()

@@ -190,6 +190,30 @@ TEST(NodePortRulesText, NamesEachProtocolAndFamily) {
   EXPECT_THAT(text, HasSubstr("iifname \"weir0\" return"));
 }
 
+NodePortRules masquerade(std::initializer_list<const char*> kept) {
+  NodePortRules rules{.interface = "weir0"};
+  rules.masquerade.pods = {*parse_prefix("10.244.0.0/24"), *parse_prefix("fd00:10:244::/64")};
+  for (const char* prefix : kept) rules.masquerade.kept.push_back(*parse_prefix(prefix));
+  return rules;
+}
+
+TEST(MasqueradeRules, KeepTheAddressesTowardsTheListAlone) {
+  const std::string text = to_nft(masquerade({"10.244.7.0/24", "10.0.0.0/8", "192.0.2.0/24"}));
+  EXPECT_THAT(text, HasSubstr("oifname \"weir0\" return\n"
+                              "    ip saddr { 10.244.0.0/24 } ip daddr != { 10.0.0.0/8, "
+                              "192.0.2.0/24 } masquerade fully-random\n  }\n}\n"));
+  EXPECT_EQ(text.find("ip6"), std::string::npos);
+  EXPECT_EQ(text.find("prerouting"), std::string::npos);
+}
+
+TEST(MasqueradeRules, AFamilyIsLeftAloneWithoutAnEntryOrWithAll) {
+  EXPECT_FALSE(masquerade({}).wanted());
+  EXPECT_FALSE(masquerade({"0.0.0.0/0", "10.0.0.0/8"}).wanted());
+  const std::string text = to_nft(masquerade({"fc00::/7"}));
+  EXPECT_THAT(text, HasSubstr("ip6 saddr { fd00:10:244::/64 } ip6 daddr != { fc00::/7 }"));
+  EXPECT_EQ(text.find("ip saddr"), std::string::npos);
+}
+
 TEST(NodePortRulesText, WithoutPortsTheTableGoes) {
   EXPECT_EQ(to_nft({}), "add table inet weir\ndelete table inet weir\n");
 }
