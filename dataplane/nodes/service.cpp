@@ -18,7 +18,7 @@ bool is_inside(const PortInfo* port, const FlowKey& key, const StageContext& con
   return (port != nullptr && is_pod(*port)) || context.services->is_inside(key.family, key.source);
 }
 
-// What comes through the node's own ports is nobody's in particular, so it has no quota.
+// What comes through the node's own ports is nobody's in particular: it has a quota together.
 uint16_t owner_of(const Packet& packet, const PortInfo* port) noexcept {
   return port != nullptr && is_pod(*port) ? packet.in_port : kNoOwner;
 }
@@ -46,10 +46,11 @@ void use_other_port(NewConnection& wanted, const StageContext& context) noexcept
   masquerade_as(wanted, wanted.key.source, context.services->settings());
 }
 
-Drop reason_of(ConnectionTable::Outcome outcome) noexcept {
+Drop reason_of(ConnectionTable::Outcome outcome, uint16_t owner) noexcept {
   switch (outcome) {
     case ConnectionTable::Outcome::table_full: return Drop::connection_table_full;
-    case ConnectionTable::Outcome::over_quota: return Drop::connection_quota;
+    case ConnectionTable::Outcome::over_quota:
+      return owner == kNoOwner ? Drop::connection_quota_outside : Drop::connection_quota;
     default: return Drop::connection_no_port;
   }
 }
@@ -128,7 +129,7 @@ Drop ServiceStage::preview(NewConnection& wanted, const StageContext& context,
     use_other_port(wanted, context);
     outcome = context.connections->preview(wanted, reverse);
   }
-  return outcome == Outcome::added ? Drop::count : reason_of(outcome);
+  return outcome == Outcome::added ? Drop::count : reason_of(outcome, wanted.owner);
 }
 
 Next ServiceStage::connect(Packet& packet, const FrontendView& frontend, NewConnection& wanted,
@@ -139,7 +140,7 @@ Next ServiceStage::connect(Packet& packet, const FrontendView& frontend, NewConn
     use_other_port(wanted, context);
     added = context.connections->add(context.worker, wanted, context.ticks);
   }
-  if (added.connection == nullptr) return drop(packet, reason_of(added.outcome));
+  if (added.connection == nullptr) return drop(packet, reason_of(added.outcome, wanted.owner));
   if (added.outcome == Outcome::added) {
     if (frontend.affinity != 0) keep_affinity(frontend, wanted, context);
   } else {

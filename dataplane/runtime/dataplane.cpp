@@ -15,6 +15,9 @@ namespace {
 // deleted port's descriptors are closed before anyone looks.
 constexpr auto kHousekeeping = std::chrono::milliseconds(10);
 
+// Of the connection table: what is left is for pods, whatever comes in from outside.
+constexpr uint32_t kOutsideShare = 2;
+
 uint64_t random_instance() {
   uint64_t value = 0;
   if (getrandom(&value, sizeof value, 0) != sizeof value || value == 0) value = tsc();
@@ -43,7 +46,9 @@ Dataplane::Dataplane(const DataplaneOptions& options, EventLoop& loop)
           [this](const api::PortConfig& config, api::Fd tap, Worker& worker) {
             return make_port(config, std::move(tap), worker);
           },
-          [this](uint16_t index) { connections_.forget_port(index); }) {}
+          [this](uint16_t index) { connections_.forget_port(index); }) {
+  connections_.set_outside_quota(std::max(options.connections / kOutsideShare, 1U));
+}
 
 Result<std::unique_ptr<Dataplane>> Dataplane::make(const DataplaneOptions& options, EventLoop& loop) {
   std::unique_ptr<Dataplane> dataplane(new Dataplane(options, loop));

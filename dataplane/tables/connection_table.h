@@ -67,7 +67,7 @@ class ConnectionTable {
     added,
     exists,  // another packet was first: `connection` is the one to use
     table_full,
-    over_quota,   // of its owner
+    over_quota,   // of its owner, or of all that have none
     tuple_taken,  // another connection has the backend's view of it: no port was free
   };
   struct Added {
@@ -152,6 +152,8 @@ class ConnectionTable {
   void reap(Ticks now, uint32_t budget = 0);
   // `connections`: of one port at once, 0 = an eighth of the capacity.
   void set_quota(uint32_t connections) noexcept;
+  // Of all together that no pod opened; without bound at first.
+  void set_outside_quota(uint32_t connections) noexcept { quota_.set_outside_limit(connections); }
   // The port is gone: its number begins again without connections.
   void forget_port(uint16_t port) noexcept { quota_.forget(port); }
   uint32_t connections_of(uint16_t port) const noexcept { return quota_.used(port); }

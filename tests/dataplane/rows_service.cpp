@@ -133,6 +133,14 @@ std::vector<Row> refusal_rows() {
                lab.connections().set_quota(1);
                lab.run(in_frame({"10.1.0.2", 1, kVip4, 80}, kMacA));
              }),
+      {.name = "quota_outside",
+       .frame = in_frame({"192.0.2.9", kClientPort, kVip4, 80}, kMacHost),
+       .in = kHost,
+       .drop = Drop::connection_quota_outside,
+       .prepare = [](Lab& lab) {
+         serve(lab);
+         lab.connections().set_outside_quota(0);
+       }},
       silent("table_full", vip4(80), Drop::connection_table_full,
              [](Lab& lab) {
                serve(lab);

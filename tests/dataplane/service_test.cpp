@@ -198,6 +198,23 @@ TEST_F(Services, PacketsOfOneNewFlowInOneVectorShareAConnection) {
   EXPECT_EQ(lab_.connections().stats().created, 1U);
 }
 
+TEST_F(Services, AFloodFromOutsideLeavesPodsTheirHalf) {
+  Lab lab(64);
+  lab.connections().set_outside_quota(32);
+  serve_one(lab);
+  std::map<Drop, uint64_t> drops;
+  for (uint16_t port = 1; port <= 100; ++port) {
+    const Outcome outcome =
+        lab.run(sent4(ip4({.source = "192.0.2.77", .destination = kVip4},
+                          udp(filler(10), {.source = port, .destination = 80})),
+                      from(kMacHost)),
+                kHost);
+    for (const auto& [drop, count] : outcome.drops) drops[drop] += count;
+  }
+  EXPECT_EQ(drops, (std::map<Drop, uint64_t>{{Drop::connection_quota_outside, 68}}));
+  EXPECT_EQ(lab.run(datagram(1)).out_port, kPodB);
+}
+
 TEST_F(Services, AFloodOfFragmentsPushesOutItsOwnPortsAlone) {
   FragmentTable table(1000);
   const auto key = [](uint16_t id) { return FlowKey{.source_port = id, .family = Family::ip4}; };

@@ -288,6 +288,21 @@ TEST_F(ConnectionTableTest, TheQuotaIsCountedBack) {
   EXPECT_EQ(table_.add(0, third, now_).outcome, Outcome::added);
 }
 
+TEST_F(ConnectionTableTest, WhatNoPodOpensHasAQuotaTogether) {
+  table_.set_outside_quota(2);
+  Connection& connection = add(flow(1));
+  add(flow(2));
+  EXPECT_EQ(table_.add(0, flow(3), now_).outcome, Outcome::over_quota);
+  NewConnection of_a_pod = flow(3);
+  of_a_pod.owner = 7;
+  EXPECT_EQ(table_.add(0, of_a_pod, now_).outcome, Outcome::added);
+  table_.kill(connection);
+  reap();
+  pass_grace();
+  EXPECT_EQ(table_.add(0, flow(4), now_).outcome, Outcome::added);
+  EXPECT_EQ(table_.add(0, flow(5), now_).outcome, Outcome::over_quota);
+}
+
 TEST_F(ConnectionTableTest, AReusedPortNumberStartsAtZeroAndStaysRight) {
   NewConnection wanted = flow(1);
   wanted.owner = 7;
