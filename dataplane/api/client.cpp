@@ -131,6 +131,16 @@ Status Client::port_delete(uint64_t key) {
   return replies ? Status{} : Status{replies.error()};
 }
 
+Result<PortState> Client::uplink_set(const UplinkConfig& config) {
+  Message request(MessageType::uplink_set);
+  request.add(config);
+  return one<PortState>(std::move(request));
+}
+
+Result<std::vector<NeighborState>> Client::neighbor_list() {
+  return list<NeighborState>(Message(MessageType::neighbor_list));
+}
+
 Status Client::port_limit(const PortLimits& limits) {
   Message request(MessageType::port_limit);
   request.add(limits);

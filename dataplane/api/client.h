@@ -27,6 +27,8 @@ class Client {
   Result<PortState> port_set(const PortConfig& config, int tap = -1);
   Status port_delete(uint64_t key);
   Status port_limit(const PortLimits& limits);
+  Result<PortState> uplink_set(const UplinkConfig& config);
+  Result<std::vector<NeighborState>> neighbor_list();
   Result<std::vector<PortState>> port_list();
   Status route_set(std::span<const Route> routes);
   Status route_delete(std::span<const Route> routes);

@@ -38,6 +38,10 @@ enum class MessageType : uint16_t {
   port_delete = 11,  // PortKey -> -; an unknown key is success
   port_list = 12,    // - -> PortState...
   port_limit = 13,   // PortLimits -> -; of a port that is there; zeros lift the limits
+  // UplinkConfig -> PortState; idempotent by key, deleted and swept as ports are. Another
+  // device, MTU or number of queues takes the port down for a moment.
+  uplink_set = 14,
+  neighbor_list = 15, // - -> NeighborState... of all uplinks
   route_set = 20,    // Route... -> -; idempotent by prefix
   route_delete = 21, // Route (prefix only)... -> -; an unknown prefix is success
   route_list = 22,   // - -> Route... (pods' host routes included)
@@ -152,6 +156,37 @@ struct PortConfig {
   std::array<uint8_t, 2> reserved{};
 };
 
+// An uplink: a port on a device of DPDK, with neighbours that are resolved.
+struct UplinkConfig {
+  uint64_t key = 0;   // as PortConfig's
+  uint16_t mtu = 0;   // L3 bytes, at most the device's; 0 = the device's
+  uint16_t queues = 0;  // of the device that are used at most, in each direction; 0 = one a worker
+  uint8_t length4 = 0;  // of the network behind address4: 0..32
+  uint8_t length6 = 0;
+  std::array<uint8_t, 2> reserved{};
+  IpAddress address4;  // the uplink's own; none = no IPv4. Neighbours are in their network.
+  IpAddress address6;
+  std::array<char, 64> name{};      // for people
+  std::array<char, 128> devargs{};  // DPDK's: "net_af_packet0,iface=eth1", "0000:01:00.0"
+};
+
+enum class NeighborPhase : uint8_t {
+  incomplete = 0,  // asked for, not answered yet
+  reachable = 1,
+  probing = 2,     // asked again whether it is still there; used meanwhile
+  failed = 3,      // did not answer: packets to it are refused
+};
+
+struct NeighborState {
+  IpAddress address;
+  NeighborPhase phase = NeighborPhase::incomplete;
+  uint8_t gateway = 0;  // 1: routes lead to it
+  MacAddress mac;       // zero while it is not known
+  uint32_t held = 0;    // packets that wait for its answer
+  uint64_t port_key = 0;
+  uint64_t age_ns = 0;  // since it confirmed its address; 0: never
+};
+
 // Policers of one port: rates in bit/s of whole frames, bursts in bits; a rate of 0 = no
 // limit. rx is what the port sends to weir, tx what it gets. They go with the port, also
 // when a port_set has to make it anew.
@@ -202,6 +237,19 @@ struct MemifState {
   std::array<MemifRing, kMaxMemifRings> tx{};
 };
 
+// An uplink's device; its own counts, since it was started.
+struct UplinkState {
+  std::array<char, 128> devargs{};
+  std::array<char, 32> driver{};
+  uint32_t speed_mbps = 0;  // 0: not known
+  uint16_t rx_queues = 0;
+  uint16_t tx_queues = 0;
+  uint64_t rx_missed = 0;   // frames that no descriptor was free for
+  uint64_t rx_errors = 0;
+  uint64_t rx_no_buffer = 0;
+  uint64_t tx_errors = 0;
+};
+
 struct PortState {
   PortConfig config;
   uint32_t index = 0;   // dataplane's own number, reused after deletion
@@ -214,6 +262,7 @@ struct PortState {
   MemifState memif;
   PortLimits limits;
   uint64_t vhost_features = 0;  // virtio's bits, as negotiated; 0 while no driver is there
+  UplinkState uplink;
 };
 
 enum class RouteKind : uint8_t {
@@ -224,11 +273,13 @@ enum class RouteKind : uint8_t {
   gateway = 4,      // to the port whose lease holds `gateway`; re-resolved as ports come and go
   local = 5,        // reported only: a gateway address that the dataplane itself answers for
   service = 6,      // reported only: an address of frontends, before any other route to it
+  connected = 7,    // reported only: the network of an uplink's address
 };
 
 // Set by control unless kRouteLease, which the dataplane derives from a port: /32 and
-// /128 for its leased addresses (kind port) and for its gateway addresses (kind local), and
-// from frontends for theirs (kind service; a route of another kind may stand beside it).
+// /128 for its leased addresses (kind port) and for its gateway addresses (kind local), from
+// an uplink's network (kind connected) and neighbours (kind gateway), and from frontends for
+// their addresses (kind service; a route of another kind may stand beside it).
 inline constexpr uint32_t kRouteLease = 1;
 inline constexpr uint32_t kRouteUnresolved = 2;  // reported: its gateway or port is not there
 
@@ -308,6 +359,7 @@ template <class T>
 concept Record = std::is_trivially_copyable_v<T> && sizeof(T) % 4 == 0;
 
 static_assert(Record<PortConfig> && Record<PortState> && Record<Route> && Record<WorkerState>);
+static_assert(Record<UplinkConfig> && Record<NeighborState>);
 static_assert(Record<Backend> && Record<PrefixMember> && Record<Frontend> && Record<FrontendState>);
 static_assert(Record<BackendState> && Record<ServiceSettings> && Record<ConnectionState>);
 

@@ -46,6 +46,10 @@ namespace weir::dataplane {
   X(nd_malformed, "neighbour discovery with hop limit below 255, bad length or checksum")    \
   X(nd_not_gateway, "neighbour solicitation for an address that is not the gateway")         \
   X(nd_ignored, "neighbour discovery message that needs no answer")                          \
+  X(neighbor_queue_full, "queue to the main thread, which resolves neighbours, is full")     \
+  X(neighbor_held_full, "as many packets as may wait for this neighbour or on its uplink do already") \
+  X(neighbor_table_full, "table of neighbours is full")                                      \
+  X(neighbor_gone, "the uplink or its network went away while the packet waited")            \
   X(connection_sctp_fragment, "fragment of an SCTP packet whose port would change; its checksum is out of reach") \
   X(connection_table_full, "new connection while the connection table is full")              \
   X(connection_quota, "new connection of a port that has its share of the table already")    \
@@ -77,6 +81,8 @@ namespace weir::dataplane {
   X(tx_kernel_refused, "kernel refused the frame")                                           \
   X(tx_segmentation, "segmentation request that is malformed or not possible")               \
   X(tx_handoff_full, "queue to the worker that owns the destination is full")                \
+  X(rx_other_mac, "frame on an uplink that is addressed to another host")                    \
+  X(rx_own_mac, "frame on an uplink that comes from its own MAC address")                    \
   X(rx_truncated, "frame longer than the receive buffer")                                    \
   X(rx_offload, "receiver's offload header does not fit the frame")
 

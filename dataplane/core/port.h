@@ -22,7 +22,7 @@ struct PortInfo {
   api::PortKind kind = api::PortKind::none;
   bool trusted = false;  // source checks do not apply
   uint16_t mtu = 1500;   // L3 bytes
-  MacAddress mac;        // of the peer
+  MacAddress mac;        // of the peer; an uplink's own
   IpAddress gateway4;
   IpAddress gateway6;
   uint8_t address4_count = 0;
@@ -35,6 +35,11 @@ struct PortInfo {
   LeaseMatch<48> lease6;
   PortPolicers* policers = nullptr;  // nullptr: no limits; freed a grace period after this
 };
+
+// What an address of the port's gateway is answered with.
+inline const MacAddress& own_mac(const PortInfo& port) noexcept {
+  return port.kind == api::PortKind::uplink ? port.mac : kGatewayMac;
+}
 
 PortInfo make_port_info(const api::PortConfig& config);
 
@@ -96,6 +101,11 @@ class Port {
   // >= 0: the worker waits for this fd (own, never a peer's) with epoll and calls rx
   // only when it is readable. -1: rx is called in every sweep.
   virtual int poll_fd() const noexcept { return -1; }
+  // How many workers call rx, each for a queue of its own: the first so many, by number. 1: the
+  // owner alone.
+  virtual uint32_t rx_workers() const noexcept { return 1; }
+  // A port that cannot wake its worker: how long that may sleep between two looks at it.
+  virtual int longest_sleep_ms() const noexcept { return 1000; }
 
   // Main thread, when the port was unpublished: gives back what others may need at once
   // (a socket's path). Workers may still use the rest until the port is destroyed.

@@ -24,7 +24,8 @@ struct FlowLookup;
 
 // In pipeline order: a stage sends only to a later one, except that service sends to route
 // again, and that new packets of icmp_error and local start at route. What waits for route
-// passes through connection before it where there are connections (nodes/graph.cpp).
+// passes through connection before it where there are connections (nodes/graph.cpp). punt is
+// the way to the main thread, which resolves neighbours.
 enum class Next : uint8_t {
   express,
   parse,
@@ -38,6 +39,7 @@ enum class Next : uint8_t {
   rewrite,
   mtu,
   icmp_error,
+  punt,
   tx,
   drop,
   count
@@ -45,7 +47,8 @@ enum class Next : uint8_t {
 inline constexpr size_t kStageCount = static_cast<size_t>(Next::drop);
 inline constexpr std::array<std::string_view, static_cast<size_t>(Next::count)> kStageNames{
     "express", "parse",   "source_check", "arp", "nd",         "connection", "route",
-    "service", "local",   "rewrite",      "mtu", "icmp_error", "tx",         "drop"};
+    "service", "local",   "rewrite",      "mtu", "icmp_error", "punt",       "tx",
+    "drop"};
 
 inline constexpr size_t kScratchSize = 1536;  // an ICMPv6 error's body, RFC 4443: 1280 in all
 

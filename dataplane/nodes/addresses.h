@@ -8,6 +8,13 @@ namespace weir::dataplane {
 // fe80::1, the gateway's link-local address on every port.
 inline constexpr Ip6Bytes kGatewayLinkLocal{0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 
+// An uplink's link-local address: its interface identifier is made of the MAC (RFC 4291 2.5.6,
+// RFC 2464 4).
+inline Ip6Bytes link_local6(const MacAddress& mac) noexcept {
+  const auto& m = mac.bytes;
+  return {0xfe, 0x80, 0, 0, 0, 0, 0, 0, static_cast<uint8_t>(m[0] ^ 2), m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]};
+}
+
 inline bool is_multicast6(const Ip6Bytes& address) noexcept { return address[0] == 0xff; }
 inline bool is_link_local6(const Ip6Bytes& address) noexcept {
   return address[0] == 0xfe && (address[1] & 0xc0) == 0x80;

@@ -30,6 +30,7 @@ Next ConnectionStage::look_up(Packet& packet, std::atomic<uint64_t>& hop, uint64
 }
 
 Next ConnectionStage::without_ports(Packet& packet, StageContext& context) noexcept {
+  if (packet.translated) return Next::route;  // it waited for a neighbour since
   if (packet.fragment && packet.l4_offset == 0) {
     follow_first_fragment(packet, context);
   } else if (const auto quote = quote_of(packet)) {

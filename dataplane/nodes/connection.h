@@ -56,7 +56,7 @@ inline void ConnectionStage::prepare(Packet* packets, std::span<const uint8_t> w
   size_t count = 0;
   for (const uint8_t index : waiting) {
     const Packet& packet = packets[index];
-    if (!has_ports(packet)) [[unlikely]] {
+    if (!has_ports(packet) || packet.translated) [[unlikely]] {
       context.flows[index].expected = FlowLookup::kNoPorts;
       continue;
     }

@@ -44,12 +44,12 @@ bool valid_solicitation(const Packet& packet, const Ip6Header& ip,
 
 // Rebuilds the packet as the answer to itself (RFC 4861 7.2.4). 72 bytes of IPv6 fit any
 // snapshot's storage.
-void make_advertisement(Packet& packet, const Ip6Bytes& target) noexcept {
+void make_advertisement(Packet& packet, const Ip6Bytes& target, const MacAddress& mac) noexcept {
   auto* ethernet = packet.header<EthernetHeader>(0);
   auto* ip = packet.header<Ip6Header>(packet.l3_offset);
   const bool probe = is_unspecified6(ip->source);
   ethernet->destination = ethernet->source;
-  ethernet->source = kGatewayMac;
+  ethernet->source = mac;
 
   ip->version_class_flow.set(0x6000'0000);
   ip->payload_length.set(sizeof(Advertisement));
@@ -69,9 +69,15 @@ void make_advertisement(Packet& packet, const Ip6Bytes& target) noexcept {
       .type = kIcmp6NeighborAdvertisement, .code = 0, .checksum = {}, .rest = {}};
   advert->message.icmp.rest.set(kAdvertRouter | kAdvertOverride | (probe ? 0 : kAdvertSolicited));
   advert->message.target = target;
-  advert->option = {.type = kNdTargetLinkLayer, .length = 1, .address = kGatewayMac};
+  advert->option = {.type = kNdTargetLinkLayer, .length = 1, .address = mac};
   advert->message.icmp.checksum.set_wire(finish(pseudo_header(*ip, kProtoIcmp6, sizeof *advert) +
                                                 add_bytes(0, advert, sizeof *advert)));
+}
+
+bool is_own(const Ip6Bytes& target, const PortInfo& port) noexcept {
+  if (!port.gateway6.is_ip6()) return false;
+  if (target == port.gateway6.bytes) return true;
+  return target == (port.kind == api::PortKind::uplink ? link_local6(port.mac) : kGatewayLinkLocal);
 }
 
 }  // namespace
@@ -82,19 +88,19 @@ Next Nd::classify(Packet& packet, StageContext& context) noexcept {
   // Multicast listener messages have rules of their own and nobody to hear them.
   if (nd_options_offset(icmp->type) == 0) return drop(packet, Drop::nd_ignored);
   if (!valid_message(packet, *ip, *icmp)) return drop(packet, Drop::nd_malformed);
+  const PortInfo* port = context.port(packet.in_port);
+  const bool uplink = port != nullptr && port->kind == api::PortKind::uplink;
+  if (icmp->type == kIcmp6NeighborAdvertisement && uplink) return Next::punt;
   if (icmp->type != kIcmp6NeighborSolicitation) return drop(packet, Drop::nd_ignored);
 
   // valid_message: the whole message is in the snapshot
   const Ip6Bytes target = packet.header<NeighborMessage>(packet.l4_offset)->target;
   if (!valid_solicitation(packet, *ip, target)) return drop(packet, Drop::nd_malformed);
-  const PortInfo* port = context.port(packet.in_port);
-  const bool gateway = port != nullptr && port->gateway6.is_ip6() &&
-                       (target == port->gateway6.bytes || target == kGatewayLinkLocal);
-  if (!gateway) {
+  if (port == nullptr || !is_own(target, *port)) {
     // A pod that probes its own address gets silence: nobody else has it.
     return drop(packet, is_unspecified6(ip->source) ? Drop::nd_ignored : Drop::nd_not_gateway);
   }
-  make_advertisement(packet, target);
+  make_advertisement(packet, target, own_mac(*port));
   packet.out_port = packet.in_port;
   packet.generated = true;
   return Next::tx;

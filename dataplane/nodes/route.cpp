@@ -24,8 +24,8 @@ Next Route::unusual6(Packet& packet, const Ip6Bytes& destination, const StageCon
   if (is_multicast6(destination)) return drop(packet, Drop::route_multicast);
   if (is_link_local6(destination)) {
     const PortInfo* port = context.port(packet.in_port);
-    const bool gateway =
-        destination == kGatewayLinkLocal && port != nullptr && port->gateway6.is_ip6();
+    const bool gateway = destination == kGatewayLinkLocal && port != nullptr &&
+                         port->gateway6.is_ip6() && port->kind != api::PortKind::uplink;
     return gateway ? Next::local : drop(packet, Drop::route_martian);
   }
   if (is_host_only6(destination)) return drop(packet, Drop::route_martian);
@@ -44,6 +44,7 @@ Next Route::not_a_port(Packet& packet, const StageContext& context) noexcept {
   switch (adjacency.kind) {
     case AdjacencyKind::local: return Next::local;
     case AdjacencyKind::service: return to_service(packet, adjacency.under, context);
+    case AdjacencyKind::resolve: return Next::punt;
     case AdjacencyKind::blackhole: return drop(packet, Drop::route_blackhole);
     case AdjacencyKind::unreachable:
       return reject(packet, Drop::route_unreachable, kHostUnreachable);

@@ -51,6 +51,15 @@ Replies port_limit(Dataplane& dataplane, const Message& request) {
   return limited ? Replies(1) : failure(limited.error());
 }
 
+Replies uplink_set(Dataplane& dataplane, const Message& request) {
+  if (request.header.count != 1) return failure({ErrorCode::invalid_argument, "uplink_set takes one uplink"});
+  auto config = argument<api::UplinkConfig>(request);
+  config.name.back() = 0;
+  config.devargs.back() = 0;
+  const auto state = dataplane.uplinks().set(config, dataplane.generation());
+  return state ? record(*state) : failure(state.error());
+}
+
 Replies port_delete(Dataplane& dataplane, const Message& request) {
   for (const auto& port : request.records<api::PortKey>()) dataplane.ports().remove(port.key);
   return Replies(1);
@@ -117,6 +126,8 @@ Replies answer(Dataplane& dataplane, Message& request) {
     case MessageType::port_set: return port_set(dataplane, request);
     case MessageType::port_delete: return port_delete(dataplane, request);
     case MessageType::port_limit: return port_limit(dataplane, request);
+    case MessageType::uplink_set: return uplink_set(dataplane, request);
+    case MessageType::neighbor_list: return records(dataplane.uplinks().neighbors());
     case MessageType::port_list: return records(dataplane.ports().list());
     case MessageType::route_set: return route_set(dataplane, request);
     case MessageType::route_delete: return route_delete(dataplane, request);

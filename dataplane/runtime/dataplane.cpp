@@ -46,7 +46,8 @@ Dataplane::Dataplane(const DataplaneOptions& options, EventLoop& loop)
           [this](const api::PortConfig& config, api::Fd tap, Worker& worker) {
             return make_port(config, std::move(tap), worker);
           },
-          [this](uint16_t index) { connections_.forget_port(index); }) {
+          [this](uint16_t index) { connections_.forget_port(index); }),
+      uplinks_(rcu_, routes_, ports_) {
   connections_.set_outside_quota(std::max(options.connections / kOutsideShare, 1U));
 }
 
@@ -70,6 +71,7 @@ Result<std::unique_ptr<Dataplane>> Dataplane::make(const DataplaneOptions& optio
   const std::vector<Worker*> workers = dataplane->workers();
   for (Worker* worker : workers) worker->meet(workers);
   dataplane->ports_.use(workers);
+  dataplane->uplinks_.use(workers);
   dataplane->housekeeping_ = loop.every(kHousekeeping, [raw = dataplane.get()] { raw->housekeep(); });
   return dataplane;
 }
@@ -83,6 +85,7 @@ Dataplane::~Dataplane() {
 
 void Dataplane::housekeep() {
   connections_.reap(ticks_at(tsc(), tsc_hz()));
+  uplinks_.poll(NeighborTable::Clock::now());
   rcu_.reclaim();
 }
 

@@ -11,6 +11,7 @@
 #include "dataplane/ports/vhost/port.h"
 #include "dataplane/runtime/event_loop.h"
 #include "dataplane/runtime/port_registry.h"
+#include "dataplane/runtime/uplinks.h"
 #include "dataplane/tables/connection_table.h"
 #include "dataplane/tables/service_table.h"
 
@@ -46,6 +47,7 @@ class Dataplane {
   void stop_workers() noexcept;
 
   PortRegistry& ports() noexcept { return ports_; }
+  Uplinks& uplinks() noexcept { return uplinks_; }
   RouteTable& routes() noexcept { return routes_; }
   ServiceTable& services() noexcept { return services_; }
   const ConnectionTable& connections() const noexcept { return connections_; }
@@ -90,6 +92,7 @@ class Dataplane {
   std::unique_ptr<vhost::VhostService> vhost_;
   std::vector<std::unique_ptr<Worker>> workers_;  // outlive the ports, which detach from them
   PortRegistry ports_;
+  Uplinks uplinks_;
 };
 
 }  // namespace weir::dataplane

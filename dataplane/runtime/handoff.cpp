@@ -43,6 +43,8 @@ bool Handoff::push(const Packet& packet, uint64_t port_key) noexcept {
   record->family = packet.family;
   record->l4_protocol = packet.l4_protocol;
   record->fragment = packet.fragment;
+  record->generated = packet.generated;
+  record->translated = packet.translated;
   record->offload = packet.offload;
   copy_frame(reinterpret_cast<std::byte*>(record + 1), packet);
   pending_head_ += size;
@@ -71,6 +73,8 @@ bool Handoff::peek(Packet& packet, Segment& segment, uint64_t& port_key) noexcep
   packet.family = record.family;
   packet.l4_protocol = record.l4_protocol;
   packet.fragment = record.fragment;
+  packet.generated = record.generated;
+  packet.translated = record.translated;
   packet.offload = record.offload;
   const auto* frame = reinterpret_cast<const std::byte*>(&record + 1);
   std::memcpy(packet.data(), frame, packet.head_length);

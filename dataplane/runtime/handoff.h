@@ -22,6 +22,7 @@ class Handoff {
   // Producer: copies the frame in; false when there is no room. Visible after publish().
   bool push(const Packet& packet, uint64_t port_key) noexcept;
   void publish() noexcept;
+  bool has_pending() const noexcept { return pending_head_ != head_.load(std::memory_order_relaxed); }
 
   // Consumer: the next frame as a packet view with one body piece, false when empty.
   bool peek(Packet& packet, Segment& segment, uint64_t& port_key) noexcept;
@@ -43,6 +44,8 @@ class Handoff {
     Family family;
     uint8_t l4_protocol;
     bool fragment;
+    bool generated;
+    bool translated;
     Offload offload;
   };
 

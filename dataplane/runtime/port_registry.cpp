@@ -62,7 +62,7 @@ Status PortRegistry::check(const api::PortConfig& config) const {
   if (config.key == 0) return {ErrorCode::invalid_argument, "a port's key must not be 0"};
   if (config.kind != api::PortKind::kernel && config.kind != api::PortKind::memif &&
       config.kind != api::PortKind::vhost_user && config.kind != api::PortKind::host) {
-    return {ErrorCode::unsupported, "this release has kernel, host, memif and vhost-user ports"};
+    return {ErrorCode::unsupported, "port_set makes kernel, host, memif and vhost-user ports; uplinks are made with uplink_set"};
   }
   if (config.mac.is_zero() || config.mac.is_multicast()) {
     return {ErrorCode::invalid_argument, "a port needs a unicast MAC address"};
@@ -121,6 +121,15 @@ Result<api::PortState> PortRegistry::set(const api::PortConfig& config, api::Fd 
   auto io = build(config, {}, worker);
   if (!io) return io.error();
   return create(config, *std::move(io), worker, generation);
+}
+
+Result<api::PortState> PortRegistry::place(const api::PortConfig& config, std::unique_ptr<Port> io,
+                                           uint64_t generation) {
+  if (const Status status = check_lease(config); !status) return status.error();
+  if (io != nullptr) return create(config, std::move(io), least_loaded(), generation);
+  Entry& entry = *ports_.at(config.key);
+  if (const Status status = change(entry, config, generation); !status) return status.error();
+  return state(entry);
 }
 
 Result<std::unique_ptr<Port>> PortRegistry::build(const api::PortConfig& config, api::Fd tap, Worker& worker) {
@@ -190,7 +199,7 @@ Result<uint16_t> PortRegistry::take_index() {
   if (counters_.size() >= kUsablePorts) {
     return {ErrorCode::limit, "all " + std::to_string(kUsablePorts) + " port numbers are in use"};
   }
-  counters_.emplace_back(new PortCounterBlock[workers_.size()]);
+  counters_.emplace_back(new PortCounterBlock[blocks()]);
   return static_cast<uint16_t>(counters_.size() - 1);
 }
 
@@ -206,8 +215,20 @@ Status PortRegistry::publish(Entry& entry) {
   publish_info(entry);
   slot.worker.store(entry.worker->place().index, std::memory_order_relaxed);  // io publishes it
   slot.io.store(entry.io.get(), std::memory_order_release);  // the port is complete
-  if (const Status status = entry.worker->attach(entry.index, *entry.io); !status) return status;
+  for (Worker* worker : rx_workers(entry)) {
+    if (const Status status = worker->attach(entry.index, *entry.io); !status) return status;
+  }
   return routes_.port_set(entry.index, entry.config);
+}
+
+std::span<Worker* const> PortRegistry::rx_workers(const Entry& entry) const {
+  const size_t count = std::min<size_t>(entry.io->rx_workers(), workers_.size());
+  if (count > 1) return std::span(workers_).first(count);
+  return std::span<Worker* const>(&entry.worker, 1);
+}
+
+void PortRegistry::count_drop(uint16_t index, Drop reason) noexcept {
+  counters_[index][workers_.size()].drop(reason);
 }
 
 void PortRegistry::publish_info(Entry& entry) {
@@ -221,11 +242,11 @@ void PortRegistry::publish_info(Entry& entry) {
 
 void PortRegistry::withdraw(std::unique_ptr<Entry> entry) {
   routes_.port_removed(entry->config.key);
-  entry->worker->detach(entry->index, *entry->io);
+  for (Worker* worker : rx_workers(*entry)) worker->detach(entry->index, *entry->io);
   PortSlot& slot = slots_[entry->index];
   slot.io.store(nullptr, std::memory_order_release);
   slot.info.store(nullptr, std::memory_order_release);
-  entry->worker->wake();
+  for (Worker* worker : rx_workers(*entry)) worker->wake();
   entry->io->close();
   const std::shared_ptr<Entry> last = std::move(entry);
   rcu_.retire([last, free = free_, gone = gone_] {
@@ -288,8 +309,8 @@ api::PortCounters PortRegistry::totals(uint16_t index) const {
 
 std::array<uint64_t, kDropCount> PortRegistry::drop_totals(uint16_t index) const {
   std::array<uint64_t, kDropCount> sum{};
-  for (size_t worker = 0; worker < workers_.size(); ++worker) {
-    for (size_t i = 0; i < kDropCount; ++i) sum[i] += counters_[index][worker].drops[i].get();
+  for (size_t block = 0; block < blocks(); ++block) {
+    for (size_t i = 0; i < kDropCount; ++i) sum[i] += counters_[index][block].drops[i].get();
   }
   return sum;
 }

@@ -44,6 +44,9 @@ class PortRegistry {
   // parameters, a new tap) is replaced. On error a port stays as it was, except that a
   // memif port whose parameters changed and whose socket cannot be made again is gone.
   Result<api::PortState> set(const api::PortConfig& config, api::Fd tap, uint64_t generation);
+  // The same for a port that its caller built, or nullptr when only the configuration changes:
+  // the port is there then.
+  Result<api::PortState> place(const api::PortConfig& config, std::unique_ptr<Port> io, uint64_t generation);
   // Limits a port that is there, anew: its buckets start full. not_found.
   Status limit(const api::PortLimits& limits);
   // Unknown keys are ignored.
@@ -56,10 +59,14 @@ class PortRegistry {
   size_t size() const noexcept { return ports_.size(); }
   // Drops by reason: of one port, or of the node since its start.
   Result<std::array<uint64_t, kDropCount>> drops(uint64_t key) const;
+  // The main thread dropped a packet that came in through the port.
+  void count_drop(uint16_t index, Drop reason) noexcept;
   // Calls every port's housekeeping.
   void for_each(const std::function<void(Port&)>& call);
 
  private:
+  // Counter blocks of a port: one a worker, and the main thread's.
+  size_t blocks() const noexcept { return workers_.size() + 1; }
   struct Entry {
     api::PortConfig config;
     uint16_t index = 0;
@@ -84,6 +91,7 @@ class PortRegistry {
   Status publish(Entry& entry);
   void withdraw(std::unique_ptr<Entry> entry);
   void publish_info(Entry& entry);
+  std::span<Worker* const> rx_workers(const Entry& entry) const;
   api::PortState state(const Entry& entry) const;
   api::PortCounters totals(uint16_t index) const;
   std::array<uint64_t, kDropCount> drop_totals(uint16_t index) const;

@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
 #include <new>
@@ -21,6 +22,7 @@ constexpr size_t kRxSegments = size_t{kVectorSize} * kMaxSegments;
 // How long a worker polls in vain before it sleeps. Longer: better latency of sparse
 // traffic; shorter: less CPU burnt between packets.
 constexpr uint64_t kSpinMicroseconds = 100;
+constexpr int kLongestSleep = 1000;  // milliseconds
 // Asking the kernel for readable taps costs a system call: while polled ports are busy
 // it is done once in so much time.
 constexpr uint64_t kWaitingMicroseconds = 10;
@@ -145,6 +147,7 @@ bool Worker::sweep() noexcept {
   if (!found_ || start >= next_waiting_) sweep_waiting(start);
   sweep_handoffs();
   process();
+  sweep_injected();
   counters_.sweeps.add();
   if (found_) counters_.busy_cycles.add(tsc() - start);
   return found_;
@@ -234,12 +237,19 @@ bool Worker::collect(uint16_t port) noexcept {
 }
 
 void Worker::process() noexcept {
+  if (vector_->count == 0) return;
+  vector_->start(vector_->count);
+  carry();
+  for (uint16_t i = 0; i < source_count_; ++i) sources_[i]->rx_done();
+  source_count_ = 0;
+}
+
+// Runs the pipeline over what its queues hold and sends what comes out.
+void Worker::carry() noexcept {
   Vector& vector = *vector_;
-  if (vector.count == 0) return;
   context_.now = tsc();
   context_.ticks = ticks_at(context_.now, tsc_hz());
   const bool traced = recorder_.active();
-  vector.start(vector.count);
   if (traced) {
     for (uint16_t i = 0; i < vector.count; ++i) recorder_.received(vector.packets[i], i);
     run_pipeline<true>(vector, context_, counters_.pipeline, &recorder_);
@@ -247,14 +257,48 @@ void Worker::process() noexcept {
     run_pipeline<false>(vector, context_, counters_.pipeline, nullptr);
   }
   transmit();
+  punt();
   settle(vector, context_);
   flush();
   if (traced) recorder_.settle();
-  for (uint16_t i = 0; i < source_count_; ++i) sources_[i]->rx_done();
-  source_count_ = 0;
   counters_.vectors.add();
   counters_.packets.add(vector.count);
   vector.count = 0;
+}
+
+void Worker::punt() noexcept {
+  StageQueue& queue = vector_->queue(Next::punt);
+  if (queue.count == 0) return;
+  for (const uint8_t index : queue.waiting()) {
+    Packet& packet = vector_->packets[index];
+    if (!punted_.push(packet, packet.adjacency)) drop_tx(packet, Drop::neighbor_queue_full);
+  }
+  punted_.publish();
+  queue.count = 0;
+}
+
+void Worker::sweep_injected() noexcept {
+  if (injected_.empty()) return;
+  found_ = true;
+  Vector& vector = *vector_;
+  while (vector.count < kVectorSize && take_injected(static_cast<uint8_t>(vector.count))) ++vector.count;
+  carry();
+  injected_.release();
+}
+
+bool Worker::take_injected(uint8_t index) noexcept {
+  Packet& packet = vector_->packets[index];
+  uint64_t key = 0;
+  if (!injected_.peek(packet, rx_segments_[index * size_t{kMaxSegments}], key)) return false;
+  if (packet.family != Family::none) {
+    vector_->enqueue(Next::route, index);
+    return true;
+  }
+  const PortInfo* info = context_.port(packet.out_port);
+  const bool same = info != nullptr && info->key == key;
+  if (!same) packet.drop = Drop::tx_port_gone;
+  vector_->enqueue(same ? Next::tx : Next::drop, index);
+  return true;
 }
 
 // Port by port, so that a port is told once; one port's packets stay in order.
@@ -396,11 +440,14 @@ void Worker::idle() noexcept {
 }
 
 bool Worker::arm() noexcept {
-  bool work = commands_.read_available() > 0;
+  bool work = commands_.read_available() > 0 || !injected_.empty();
+  longest_sleep_ = kLongestSleep;
   for (const Handoff* handoff : inbound_) work |= handoff != nullptr && !handoff->empty();
   for (const uint16_t port : rx_list_.load(std::memory_order_acquire)->ports) {  // pairs with attach
     Port* io = tables_.ports[port].io.load(std::memory_order_acquire);     // pairs with publication
-    if (io != nullptr) work |= io->arm();
+    if (io == nullptr) continue;
+    work |= io->arm();
+    longest_sleep_ = std::min(longest_sleep_, io->longest_sleep_ms());
   }
   return work;
 }
@@ -411,7 +458,7 @@ void Worker::sleep() noexcept {
     counters_.sleeps.add();
     rcu_.offline(place_.index);
     epoll_event event;
-    const int woken = epoll_wait(epoll_.get(), &event, 1, 1000);
+    const int woken = epoll_wait(epoll_.get(), &event, 1, longest_sleep_);
     eventfd_t value = 0;
     if (woken == 1 && event.data.u32 == kWakeEvent) eventfd_read(wake_fd_.get(), &value);
     rcu_.online(place_.index);

@@ -13,6 +13,7 @@
 #include <boost/lockfree/spsc_queue.hpp>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "dataplane/api/codec.h"
@@ -36,6 +37,8 @@ struct SharedTables {
   const ServiceTable* services = nullptr;
   const BackendPool* backends = nullptr;
 };
+
+inline constexpr size_t kMainHandoff = 1U << 18;  // bytes each way between a worker and the main thread
 
 struct WorkerPlace {
   uint32_t index = 0;
@@ -76,6 +79,15 @@ class Worker {
   void detach(uint16_t index, Port& port);
   void trace(const api::TraceFilter& filter);
   void read_trace(std::vector<api::TraceRecord>& records);
+  // What the pipeline sent to the main thread since the last call, with its adjacency word:
+  // visit(const Packet&, uint64_t). The packets are gone when it returns.
+  template <class F>
+  void read_punted(F&& visit);
+  // Puts a packet into the pipeline at the route stage; one without a family goes out of its
+  // out_port as it is, if that is still the port with `key`. false: no room. send_injected()
+  // makes packets visible to the worker.
+  bool inject(const Packet& packet, uint64_t key) { return injected_.push(packet, key); }
+  void send_injected();
   void state(api::WorkerState& state) const;
 
   const WorkerPlace& place() const noexcept { return place_; }
@@ -96,6 +108,10 @@ class Worker {
   void forget(uint16_t port) noexcept;
   bool collect(uint16_t port) noexcept;  // whether there was a packet
   void process() noexcept;
+  void carry() noexcept;
+  void sweep_injected() noexcept;
+  bool take_injected(uint8_t index) noexcept;
+  void punt() noexcept;
   void transmit() noexcept;
   void send(uint16_t out_port, std::span<Packet* const> packets) noexcept;
   void send_plain(PortSlot& slot, Port& port, std::span<Packet* const> packets) noexcept;
@@ -126,6 +142,8 @@ class Worker {
   std::vector<Handoff*> inbound_;         // by sending worker; nullptr for itself
   std::vector<Handoff*> outbound_;        // by receiving worker
   std::vector<std::unique_ptr<Handoff>> owned_;
+  Handoff punted_{kMainHandoff};    // to the main thread
+  Handoff injected_{kMainHandoff};  // from it
   std::vector<Worker*> workers_;
   boost::lockfree::spsc_queue<api::TraceFilter, boost::lockfree::capacity<64>> commands_;
 
@@ -145,8 +163,19 @@ class Worker {
   uint64_t next_waiting_ = 0;  // TSC
   bool found_ = false;
   uint64_t idle_since_ = 0;
+  int longest_sleep_ = 0;  // milliseconds, by what arm() saw
   TraceRecorder recorder_;
   WorkerCounters counters_;
 };
+
+template <class F>
+void Worker::read_punted(F&& visit) {
+  if (punted_.empty()) return;
+  Packet packet;
+  Segment segment;
+  uint64_t word = 0;
+  while (punted_.peek(packet, segment, word)) visit(std::as_const(packet), word);
+  punted_.release();
+}
 
 }  // namespace weir::dataplane

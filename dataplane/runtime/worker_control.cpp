@@ -49,6 +49,12 @@ void Worker::trace(const api::TraceFilter& filter) {
   wake();
 }
 
+void Worker::send_injected() {
+  if (injected_.empty() && !injected_.has_pending()) return;
+  injected_.publish();
+  wake();
+}
+
 void Worker::read_trace(std::vector<api::TraceRecord>& records) { recorder_.read(records); }
 
 namespace {
@@ -79,7 +85,7 @@ void Worker::state(api::WorkerState& state) const {
   state.handoffs = counters_.handoffs.get();
   add_stage(state, "rx", counters_.rx);
   for (size_t i = 0; i < kStageCount; ++i) {
-    if (static_cast<Next>(i) == Next::tx) continue;
+    if (static_cast<Next>(i) == Next::tx || static_cast<Next>(i) == Next::punt) continue;
     add_stage(state, kStageNames[i], counters_.pipeline[i]);
   }
   add_stage(state, "tx", counters_.tx);

@@ -26,6 +26,7 @@ enum class AdjacencyKind : uint8_t {
   unresolved = 4,   // its gateway or port is not there now
   local = 5,        // the gateway itself
   service = 6,      // an address of services; what else lives there is in `under`
+  resolve = 7,      // a neighbour whose MAC is not known: packets go to the main thread
 };
 
 // The word: port number in the upper 16 bits, MAC or `under` below. Kinds other than `port`
@@ -34,12 +35,18 @@ struct Adjacency {
   AdjacencyKind kind = AdjacencyKind::none;
   uint16_t port = 0;
   MacAddress mac;
-  uint32_t under = 0;  // kind service: index of the adjacency for all else sent there, 0 = none
+  // Kind service: index of the adjacency for all else sent there, 0 = none. Kind resolve: the
+  // next hop's own index; 0 = the packet's destination is the neighbour.
+  uint32_t under = 0;
+
+  bool has_under() const noexcept {
+    return kind == AdjacencyKind::service || kind == AdjacencyKind::resolve;
+  }
 
   uint64_t pack() const noexcept {
     const uint64_t high = kind == AdjacencyKind::port ? port : 0xfff0U + static_cast<unsigned>(kind);
     uint64_t low = under;
-    if (kind != AdjacencyKind::service) std::memcpy(&low, mac.bytes.data(), mac.bytes.size());
+    if (!has_under()) std::memcpy(&low, mac.bytes.data(), mac.bytes.size());
     return high << 48 | low;
   }
   static Adjacency unpack(uint64_t word) noexcept {
@@ -47,7 +54,7 @@ struct Adjacency {
     const auto high = static_cast<uint16_t>(word >> 48);
     adjacency.kind = high >= 0xfff0U ? static_cast<AdjacencyKind>(high - 0xfff0U) : AdjacencyKind::port;
     adjacency.port = high >= 0xfff0U ? 0 : high;
-    if (adjacency.kind == AdjacencyKind::service) {
+    if (adjacency.has_under()) {
       adjacency.under = static_cast<uint32_t>(word);
       return adjacency;
     }

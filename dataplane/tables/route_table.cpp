@@ -10,8 +10,6 @@ namespace weir::dataplane {
 
 namespace {
 
-IpPrefix host_prefix(const IpAddress& address) { return make_prefix(address, address.bits()); }
-
 api::Route service_route(const IpPrefix& prefix) {
   return {.prefix = prefix, .kind = api::RouteKind::service, .flags = api::kRouteLease};
 }
@@ -57,6 +55,7 @@ Result<RouteTable::HopKey> RouteTable::checked_hop(const api::Route& route) {
       return key;
     case api::RouteKind::none:
     case api::RouteKind::local:
+    case api::RouteKind::connected:
     case api::RouteKind::service: break;
   }
   return {ErrorCode::invalid_argument,
@@ -106,7 +105,7 @@ Status RouteTable::check_free(uint64_t key, const PortEntry& port) const {
     if (found->second.origin == Origin::gateway) {
       return conflict(address, "is the gateway address of ports; lease another address");
     }
-    if (found->second.origin == Origin::explicit_route) {
+    if (found->second.origin != Origin::lease) {
       return conflict(address,
                       "has a route of its own; delete that route before the address is leased");
     }
@@ -133,27 +132,39 @@ uint64_t RouteTable::lease_owner(const IpAddress& address) const {
   return found->second.hop->first.port_key;
 }
 
-Adjacency RouteTable::resolve(const HopKey& key) const {
+Adjacency RouteTable::resolve(const HopKey& key, uint32_t index) const {
   switch (key.kind) {
     case api::RouteKind::blackhole: return {.kind = AdjacencyKind::blackhole};
     case api::RouteKind::unreachable: return {.kind = AdjacencyKind::unreachable};
     case api::RouteKind::local: return {.kind = AdjacencyKind::local};
+    case api::RouteKind::connected: return {.kind = AdjacencyKind::resolve};
+    case api::RouteKind::gateway: return resolve_gateway(key.gateway, index);
     case api::RouteKind::none:
     case api::RouteKind::service:
-    case api::RouteKind::port:
-    case api::RouteKind::gateway: break;
+    case api::RouteKind::port: break;
   }
-  const uint64_t owner = key.kind == api::RouteKind::port ? key.port_key : lease_owner(key.gateway);
-  const auto port = ports_.find(owner);
+  const auto port = ports_.find(key.port_key);
   if (port == ports_.end()) return {.kind = AdjacencyKind::unresolved};
   return {.kind = AdjacencyKind::port, .port = port->second.index, .mac = port->second.mac};
+}
+
+Adjacency RouteTable::resolve_gateway(const IpAddress& gateway, uint32_t index) const {
+  const auto port = ports_.find(lease_owner(gateway));
+  if (port != ports_.end()) {
+    return {.kind = AdjacencyKind::port, .port = port->second.index, .mac = port->second.mac};
+  }
+  const auto neighbor = neighbors_.find(gateway);
+  const bool known = neighbor != neighbors_.end();
+  if (known && neighbor->second.kind != AdjacencyKind::resolve) return neighbor->second;
+  if (uplink_of(gateway) == 0) return {.kind = AdjacencyKind::unresolved};
+  return {.kind = AdjacencyKind::resolve, .under = index};
 }
 
 // The one store that moves every route of this next hop.
 void RouteTable::refresh(const HopKey& key) {
   const auto hop = hops_.find(key);
   if (hop == hops_.end()) return;
-  const Adjacency adjacency = resolve(key);
+  const Adjacency adjacency = resolve(key, hop->second.index);
   if (adjacency.pack() == hop->second.now.pack()) return;
   hop->second.now = adjacency;
   adjacencies_.set(hop->second.index, adjacency);
@@ -169,9 +180,14 @@ void RouteTable::refresh_port(uint64_t key, const PortEntry& port) {
 Result<RouteTable::HopNode*> RouteTable::acquire(const HopKey& key) {
   auto found = hops_.find(key);
   if (found == hops_.end()) {
-    const Adjacency adjacency = resolve(key);
-    const Result<uint32_t> index = adjacencies_.allocate(adjacency);
+    const Result<uint32_t> index = adjacencies_.allocate({.kind = AdjacencyKind::unresolved});
     if (!index) return index.error();
+    const Adjacency adjacency = resolve(key, *index);
+    adjacencies_.set(*index, adjacency);
+    if (key.kind == api::RouteKind::gateway) {
+      gateway_of_[*index] = key.gateway;
+      ++gateways_version_;
+    }
     found = hops_.emplace(key, Hop{.index = *index, .now = adjacency}).first;
   }
   ++found->second.routes;
@@ -182,6 +198,7 @@ Result<RouteTable::HopNode*> RouteTable::acquire(const HopKey& key) {
 void RouteTable::release(HopNode* hop) {
   if (--hop->second.routes > 0) return;
   adjacencies_.release(hop->second.index);
+  gateways_version_ += gateway_of_.erase(hop->second.index);
   hops_.erase(hop->first);
 }
 
@@ -230,18 +247,25 @@ Status RouteTable::install(const IpPrefix& prefix, const HopKey& key, Origin ori
   return {};
 }
 
+const char* RouteTable::holder(Origin origin) {
+  switch (origin) {
+    case Origin::lease: return "the leased address of a port";
+    case Origin::connected: return "the network of an uplink";
+    case Origin::neighbor: return "a neighbour on an uplink";
+    default: return "the gateway address of ports";
+  }
+}
+
 Status RouteTable::set(const api::Route& route) {
   const Result<IpPrefix> prefix = checked_prefix(route.prefix);
   if (!prefix) return prefix.error();
   const Result<HopKey> key = checked_hop(route);
   if (!key) return key.error();
   const auto found = routes_.find(*prefix);
-  if (found != routes_.end() && found->second.origin != Origin::explicit_route) {
+  if (found != routes_.end() && found->second.origin != Origin::explicit_route &&
+      found->second.origin != Origin::neighbor) {
     return {ErrorCode::exists,
-            to_string(*prefix) +
-                (found->second.origin == Origin::lease ? " is the leased address of a port; "
-                                                       : " is the gateway address of ports; ") +
-                "choose another prefix"};
+            to_string(*prefix) + " is " + holder(found->second.origin) + "; choose another prefix"};
   }
   if (Status status = install(*prefix, *key, Origin::explicit_route); !status) return status;
   routes_[*prefix].generation = generation_;
@@ -318,7 +342,8 @@ Status RouteTable::port_set(uint16_t index, const api::PortConfig& config) {
   if (!port) return port.error();
   if (Status status = check_free(config.key, *port); !status) return status;
   const auto old = ports_.extract(config.key);
-  ports_.emplace(config.key, *port);
+  PortEntry& entry = ports_.emplace(config.key, *port).first->second;
+  if (!old.empty()) entry.networks = old.mapped().networks;
   if (Status status = adopt_all(config.key, *port); !status) {
     ports_.erase(config.key);
     if (!old.empty()) ports_.emplace(config.key, old.mapped());
@@ -337,6 +362,7 @@ void RouteTable::port_removed(uint64_t key) {
   if (old.empty()) return;
   refresh_port(key, old.mapped());
   drop_all(old.mapped());
+  disconnect(old.mapped().networks);
 }
 
 // --- services
@@ -383,7 +409,8 @@ api::Route RouteTable::to_route(const IpPrefix& prefix, const Entry& entry) cons
   if (hop.now.kind == AdjacencyKind::unresolved) {
     route.flags |= api::kRouteUnresolved;
   } else if (key.kind == api::RouteKind::gateway) {
-    route.port_key = lease_owner(key.gateway);
+    const uint64_t owner = lease_owner(key.gateway);
+    route.port_key = owner != 0 ? owner : uplink_of(key.gateway);
   }
   return route;
 }

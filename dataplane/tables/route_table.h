@@ -57,6 +57,21 @@ class RouteTable {
   Status service_added(const IpAddress& address);
   void service_removed(const IpAddress& address);
 
+  // The networks of an uplink: their routes lead to neighbours that have to be found. Call it
+  // after port_set; port_removed takes them away. Errors: exists when one has a route already.
+  Status connect(uint64_t key, const std::vector<IpPrefix>& networks);
+  // Key of the uplink in whose network the address is, 0 = none.
+  uint64_t uplink_of(const IpAddress& address) const;
+  // What is known of a neighbour: its route and all that lead to it as a gateway take the
+  // adjacency, of kind port, unresolved, or resolve while it is asked for.
+  Status neighbor_set(const IpAddress& address, const Adjacency& adjacency);
+  void neighbor_removed(const IpAddress& address);
+  // The neighbour that packets with this adjacency word of kind resolve wait for.
+  std::optional<IpAddress> waits_for(uint64_t word, const IpAddress& destination) const;
+  // Gateways of explicit routes that are in an uplink's network; the number changes with them.
+  uint64_t gateways_version() const noexcept { return gateways_version_; }
+  std::vector<IpAddress> gateways() const;
+
   // All routes, in no order.
   void for_each(const std::function<void(const api::Route&)>& visit) const;
   // The longest match; a service route before another one for its address.
@@ -64,12 +79,12 @@ class RouteTable {
   size_t size() const noexcept { return routes_.size() + services_.size(); }
 
  private:
-  enum class Origin : uint8_t { explicit_route, lease, gateway };
+  enum class Origin : uint8_t { explicit_route, lease, gateway, connected, neighbor };
 
   // What routes have to agree in to share an adjacency.
   struct HopKey {
     api::RouteKind kind = api::RouteKind::none;
-    uint64_t port_key = 0;  // kind port
+    uint64_t port_key = 0;  // kind port or connected
     IpAddress gateway;      // kind gateway
     auto operator<=>(const HopKey&) const = default;
   };
@@ -94,6 +109,7 @@ class RouteTable {
     MacAddress mac;
     std::vector<IpAddress> leases;
     std::vector<IpAddress> gateways;
+    std::vector<IpPrefix> networks;  // an uplink's
   };
 
   static Result<HopKey> checked_hop(const api::Route& route);
@@ -101,7 +117,12 @@ class RouteTable {
   Status check_free(uint64_t key, const PortEntry& port) const;
 
   uint64_t lease_owner(const IpAddress& address) const;  // port key, 0 = nobody
-  Adjacency resolve(const HopKey& key) const;
+  Adjacency resolve(const HopKey& key, uint32_t index) const;
+  Adjacency resolve_gateway(const IpAddress& gateway, uint32_t index) const;
+  void disconnect(const std::vector<IpPrefix>& networks);
+  void refresh_gateways(const std::vector<IpPrefix>& networks);
+  static const char* holder(Origin origin);
+  static IpPrefix host_prefix(const IpAddress& address) { return make_prefix(address, address.bits()); }
   void refresh(const HopKey& key);
   void refresh_port(uint64_t key, const PortEntry& port);
   Result<HopNode*> acquire(const HopKey& key);
@@ -126,6 +147,9 @@ class RouteTable {
   std::unordered_map<IpPrefix, Entry, PrefixHash> routes_;
   std::unordered_map<IpPrefix, uint32_t, PrefixHash> services_;  // index in adjacencies_
   std::unordered_map<uint64_t, PortEntry> ports_;
+  std::map<IpAddress, Adjacency> neighbors_;
+  std::unordered_map<uint32_t, IpAddress> gateway_of_;  // by index in adjacencies_
+  uint64_t gateways_version_ = 0;
 };
 
 }  // namespace weir::dataplane

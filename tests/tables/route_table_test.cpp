@@ -58,6 +58,7 @@ class RouteTableTest : public testing::Test {
       case AdjacencyKind::unreachable: return "unreachable";
       case AdjacencyKind::unresolved: return "unresolved";
       case AdjacencyKind::local: return "local";
+      case AdjacencyKind::resolve: return "resolve " + std::to_string(adjacency.under);
       case AdjacencyKind::service: return "service over " + where(Adjacency::unpack(adjacencies_.load(adjacency.under)));
     }
     return "?";
