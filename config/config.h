@@ -37,6 +37,26 @@ struct ControlConfig {
   std::string metrics = "127.0.0.1:9470";  // "IP:PORT" or "[IPv6]:PORT"; empty = not served
 };
 
+// An interface's own address and the length of the network it is in.
+struct InterfaceAddress {
+  IpAddress address;
+  uint8_t length = 0;
+};
+
+// A device of DPDK that leads to other nodes.
+struct UplinkConfig {
+  std::string name;     // unique
+  std::string devargs;  // DPDK's
+  std::vector<InterfaceAddress> addresses;  // one of a family at most; never empty
+  uint16_t mtu = 0;     // L3 bytes; 0 = the device's
+  uint16_t queues = 0;  // of the device at most; 0 = one a worker
+};
+
+struct RouteConfig {
+  IpPrefix prefix;
+  std::vector<IpAddress> via;  // next hops of its family; never empty
+};
+
 struct NetworkConfig {
   std::string name = "weir";
   std::vector<IpPrefix> pod_cidrs;  // never empty after load(); disjoint
@@ -50,6 +70,8 @@ struct NetworkConfig {
   uid_t socket_uid = 0;         // their owner
   std::string socket_group = "root";
   gid_t socket_gid = 0;  // of socket_group
+  std::vector<UplinkConfig> uplinks;
+  std::vector<RouteConfig> routes;  // to other nodes; disjoint prefixes
 };
 
 // How the cluster's objects name this node.

@@ -19,9 +19,7 @@ constexpr uint64_t kMinMemoryMib = 64;
 constexpr uint64_t kMaxMemoryMib = 1 << 20;
 constexpr uint64_t kMinConnections = 1024;
 constexpr uint64_t kMaxConnections = (1 << 24) - 1;  // numbers of the dataplane's records
-constexpr uint64_t kMinMtu = 68;       // RFC 791
 constexpr uint64_t kMinMtuIp6 = 1280;  // RFC 8200 5
-constexpr uint64_t kMaxMtu = 65535;
 constexpr uint64_t kMaxCore = 1023;   // CPU_SETSIZE
 constexpr uint64_t kMaxPods = 65000;  // port numbers of the dataplane, some left over
 // A pod range holds at least the gateway, the node's own address and a few pods.
@@ -37,6 +35,8 @@ std::string shown(const Json& value) {
   if (text.size() > 48) text = text.substr(0, 45) + "...";
   return text;
 }
+
+}  // namespace
 
 Status wrong(const std::string& path, const Json& value, const std::string& wanted) {
   return complain(path, "must be " + wanted + ", but is " + shown(value));
@@ -61,6 +61,8 @@ Status read_string(const Json& value, const std::string& path, const std::string
   text = value.get<std::string>();
   return text.find('\0') == std::string::npos ? Status() : wrong(path, value, wanted);
 }
+
+namespace {
 
 Status read_log_level(const Json& value, const std::string& path, std::string& level) {
   const std::string wanted = R"("trace", "debug", "info", "warn", "error", "critical" or "off")";
@@ -433,6 +435,8 @@ constexpr std::array kSettings{
     Setting{"network", "socket_mode", parse_socket_mode},
     Setting{"network", "socket_owner", parse_socket_owner},
     Setting{"network", "socket_group", parse_socket_group},
+    Setting{"network", "uplinks", parse_uplinks},
+    Setting{"network", "routes", parse_routes},
     Setting{"node", "name", parse_node_name},
     Setting{"node", "zone", parse_node_zone},
     Setting{"services", "directory", parse_directory},

@@ -22,6 +22,18 @@ struct Setting {
 
 std::span<const Setting> settings();
 
+inline constexpr uint64_t kMinMtu = 68;  // RFC 791
+inline constexpr uint64_t kMaxMtu = 65535;
+
+// What parsers of values share. Errors quote the value and say what is wanted.
+Status wrong(const std::string& path, const Json& value, const std::string& wanted);
+std::string element(const std::string& path, size_t index);  // "path[index]"
+Status read_number(const Json& value, const std::string& path, uint64_t low, uint64_t high, uint64_t& number);
+Status read_string(const Json& value, const std::string& path, const std::string& wanted, std::string& text);
+
+Status parse_uplinks(const Json& value, const std::string& path, Config& config);
+Status parse_routes(const Json& value, const std::string& path, Config& config);
+
 // An error of code config: "<path> <complaint>".
 Status complain(const std::string& path, const std::string& complaint);
 

@@ -121,6 +121,7 @@ int Program::run(int argc, const char* const* argv, std::ostream& out, std::ostr
 void add_all_commands(Program& program) {
   add_port_commands(program);
   add_route_commands(program);
+  add_neighbor_commands(program);
   add_worker_commands(program);
   add_drop_commands(program);
   add_conn_commands(program);

@@ -51,6 +51,7 @@ class Program {
 // One for each source file <noun>_command.cpp.
 void add_port_commands(Program& program);
 void add_route_commands(Program& program);
+void add_neighbor_commands(Program& program);
 void add_worker_commands(Program& program);
 void add_drop_commands(Program& program);
 void add_conn_commands(Program& program);

@@ -73,7 +73,7 @@ void add_add_command(Program& program, CLI::App* route) {
       ->required()
       ->check(is_prefix());
   program
-      .verb(add, "via", "to the port that leases this address",
+      .verb(add, "via", "to the port that leases this address, or to this neighbour on an uplink",
             [prefix, target](Session& session) {
               return change(session, "route.add", {{"prefix", *prefix}, {"via", *target}});
             })

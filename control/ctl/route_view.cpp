@@ -27,6 +27,7 @@ std::string_view to_string(api::RouteKind kind) noexcept {
     case api::RouteKind::gateway: return "gateway";
     case api::RouteKind::local: return "local";
     case api::RouteKind::service: return "service";
+    case api::RouteKind::connected: return "connected";
   }
   return "unknown";
 }

@@ -17,6 +17,19 @@ Status replay_ports(api::Client& client, const ReplayPlan& plan, ReplayReport& r
   return {};
 }
 
+Status replay_uplinks(api::Client& client, const ReplayPlan& plan, ReplayReport& report) {
+  for (const api::UplinkConfig& uplink : plan.uplinks) {
+    const Result<api::PortState> set = client.uplink_set(uplink);
+    if (set) {
+      ++report.ports;
+      continue;
+    }
+    if (is_broken(set.error(), client)) return set.error();
+    report.failed_ports.push_back({uplink.key, set.error()});
+  }
+  return {};
+}
+
 // All in a few messages; one by one only where one is refused, to find which.
 Status replay_routes(api::Client& client, const ReplayPlan& plan, ReplayReport& report) {
   const Status all = client.route_set(plan.routes);
@@ -65,6 +78,7 @@ Result<ReplayReport> replay(api::Client& client, const ReplayPlan& plan) {
   ReplayReport report{.generation = plan.generation};
   const Result<api::Replay> begun = client.replay_begin(plan.generation);
   if (!begun) return begun.error();
+  if (const Status uplinks = replay_uplinks(client, plan, report); !uplinks) return uplinks.error();
   if (const Status ports = replay_ports(client, plan, report); !ports) return ports.error();
   if (const Status routes = replay_routes(client, plan, report); !routes) return routes.error();
   Result<ServiceReport> services = send_services(client, plan.services);

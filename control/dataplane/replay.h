@@ -22,6 +22,7 @@ struct ReplayPort {
 
 struct ReplayPlan {
   uint64_t generation = 0;
+  std::vector<api::UplinkConfig> uplinks;
   std::vector<ReplayPort> ports;
   std::vector<api::Route> routes;
   ServicePlan services;

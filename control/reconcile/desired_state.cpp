@@ -6,6 +6,7 @@
 
 #include "control/cni/pod_port.h"
 #include "control/reconcile/host_port.h"
+#include "control/reconcile/uplinks.h"
 
 namespace weir::control {
 
@@ -42,10 +43,20 @@ void add_node_routes(const Controller& controller, ReplayPlan& plan) {
   }
 }
 
+// Those of weir.json; the operator's own for the same prefix come first.
+void add_configured_routes(const Controller& controller, ReplayPlan& plan) {
+  for (const config::RouteConfig& route : controller.config.network.routes) {
+    const auto same = [&](const api::Route& other) { return other.prefix == route.prefix; };
+    if (std::ranges::any_of(plan.routes, same)) continue;
+    plan.routes.push_back(configured_route(route));
+  }
+}
+
 Status add_routes(const Controller& controller, ReplayPlan& plan) {
   const Result<std::vector<StoredRoute>> stored = controller.store.routes();
   if (!stored) return stored.error();
   for (const StoredRoute& route : *stored) plan.routes.push_back(api_route(route));
+  add_configured_routes(controller, plan);
   for (const Family family : {Family::ip4, Family::ip6}) {
     const std::optional<api::Route> route = default_route(controller, family);
     const auto same = [&](const api::Route& other) { return other.prefix == route->prefix; };
@@ -115,6 +126,7 @@ Result<ReplayPlan> desired_state(Controller& controller) {
   const Result<uint64_t> generation = controller.store.next_generation();
   if (!generation) return generation.error();
   plan.generation = *generation;
+  plan.uplinks = uplinks(controller.config.network);
   if (const Status ports = add_ports(controller, plan); !ports) return ports.error();
   if (const Status routes = add_routes(controller, plan); !routes) return routes.error();
   plan.services = controller.services.whole();
