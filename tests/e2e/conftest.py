@@ -7,6 +7,7 @@ from lab.node import Node
 from lab.pod import KernelPod, MemifPod
 from lab.reports import open_nodes, pytest_configure, pytest_runtest_makereport  # noqa: F401
 from lab.services import Outside, Server
+from lab.site import Site
 
 
 def open_node(**options):
@@ -110,6 +111,25 @@ def wide_site(request):
         if hasattr(here, "outside"):
             here.outside.close()
         close_node(here.node)
+
+
+@pytest.fixture(scope="module")
+def two_nodes():
+    """Two nodes joined by uplinks and a pod on each, a module's own."""
+    nodes, made = [], Pods()
+
+    def opened(**options):
+        nodes.append(open_node(**options))
+        return nodes[-1]
+
+    try:
+        site = Site(opened)
+        site.a, site.b = (made.kernel(node) for node in nodes)
+        yield site
+    finally:
+        made.close()
+        for node in reversed(nodes):
+            close_node(node)
 
 
 @pytest.fixture
