@@ -54,7 +54,7 @@ struct UplinkConfig {
 
 struct RouteConfig {
   IpPrefix prefix;
-  std::vector<IpAddress> via;  // next hops of its family; never empty
+  IpAddress via;  // next hop, of the prefix's family
 };
 
 struct NetworkConfig {

@@ -114,17 +114,23 @@ Status parse_uplinks(const Json& value, const std::string& path, Config& config)
 
 namespace {
 
-Status read_next_hops(const Json& value, const std::string& path, RouteConfig& route) {
-  const std::string wanted = "an address of the prefix's family, or a list of them";
-  const Json list = value.is_string() ? Json::array({value}) : value;
-  if (!list.is_array() || list.empty()) return wrong(path, value, wanted);
-  for (const Json& item : list) {
-    std::string text;
-    if (Status s = read_string(item, path, wanted, text); !s) return s;
-    const auto address = parse_address(text);
-    if (!address) return wrong(path, item, wanted);
-    route.via.push_back(*address);
-  }
+Status read_next_hop(const Json& value, const std::string& path, RouteConfig& route) {
+  const std::string wanted = "an address of the prefix's family, for example \"192.0.2.2\"";
+  std::string text;
+  if (Status s = read_string(value, path, wanted, text); !s) return s;
+  const auto address = parse_address(text);
+  if (!address) return wrong(path, value, wanted);
+  route.via = *address;
+  return {};
+}
+
+Status read_route_prefix(const Json& value, const std::string& path, RouteConfig& route) {
+  const std::string wanted = "a prefix such as \"10.244.1.0/24\"";
+  std::string text;
+  if (Status s = read_string(value, path, wanted, text); !s) return s;
+  const auto prefix = parse_prefix(text);
+  if (!prefix) return wrong(path, value, wanted);
+  route.prefix = *prefix;
   return {};
 }
 
@@ -132,22 +138,16 @@ Status read_route(const Json& value, const std::string& path, RouteConfig& route
   const std::string wanted = R"(an object with prefix and via, for example {"prefix": "10.244.1.0/24", "via": "192.0.2.2"})";
   if (!value.is_object()) return wrong(path, value, wanted);
   for (const auto& [name, item] : value.items()) {
-    std::string text;
     if (name == "via") {
-      if (Status s = read_next_hops(item, path + ".via", route); !s) return s;
+      if (Status s = read_next_hop(item, path + ".via", route); !s) return s;
     } else if (name == "prefix") {
-      const std::string prefix_wanted = "a prefix such as \"10.244.1.0/24\"";
-      if (Status s = read_string(item, path + ".prefix", prefix_wanted, text); !s) return s;
-      const auto prefix = parse_prefix(text);
-      if (!prefix) return wrong(path + ".prefix", item, prefix_wanted);
-      route.prefix = *prefix;
+      if (Status s = read_route_prefix(item, path + ".prefix", route); !s) return s;
     } else {
       return complain(path + "." + name, "is not a known key; use prefix and via");
     }
   }
-  if (route.prefix.address.is_none() || route.via.empty()) return wrong(path, value, wanted);
-  const auto other = [&](const IpAddress& hop) { return hop.family != route.prefix.address.family; };
-  return std::ranges::any_of(route.via, other) ? wrong(path, value, wanted) : Status();
+  if (route.prefix.address.is_none() || route.via.family != route.prefix.address.family) return wrong(path, value, wanted);
+  return {};
 }
 
 }  // namespace
@@ -159,7 +159,7 @@ Status parse_routes(const Json& value, const std::string& path, Config& config) 
     if (Status s = read_route(value[i], element(path, i), route); !s) return s;
     const auto same = [&](const RouteConfig& other) { return other.prefix == route.prefix; };
     if (std::ranges::any_of(config.network.routes, same)) {
-      return complain(element(path, i), "has the prefix " + to_string(route.prefix) + " again; give one all its next hops");
+      return complain(element(path, i), "has the prefix " + to_string(route.prefix) + " again; remove one of them");
     }
     config.network.routes.push_back(std::move(route));
   }

@@ -34,7 +34,7 @@ std::vector<api::UplinkConfig> uplinks(const config::NetworkConfig& network) {
 }
 
 api::Route configured_route(const config::RouteConfig& route) {
-  return {.prefix = route.prefix, .kind = api::RouteKind::gateway, .gateway = route.via.front()};
+  return {.prefix = route.prefix, .kind = api::RouteKind::gateway, .gateway = route.via};
 }
 
 }  // namespace weir::control

@@ -23,7 +23,7 @@ def uplink_config(number, devargs=f"net_af_packet0,iface={UPLINK}", **network):
                 "addresses": [WIRE4.format(number + 1) + "/24", WIRE6.format(number + 1) + "/64"],
             }],
             "routes": [
-                {"prefix": prefix, "via": [via]}
+                {"prefix": prefix, "via": via}
                 for prefix, via in zip(POD_CIDRS[other], vias, strict=True)
             ],
         } | network,
