@@ -69,8 +69,8 @@ def test_full_size_packets_and_fragments_cross(two_nodes):
     a.ping(b.ip6, options=("-s", "4000"))
 
 
-@pytest.mark.parametrize(("version", "wire"), [(4, WIRE4), (6, WIRE6)])
-def test_uplinks_own_addresses_answer(two_nodes, version, wire):
+@pytest.mark.parametrize("wire", [WIRE4, WIRE6])
+def test_uplinks_own_addresses_answer(two_nodes, wire):
     two_nodes.a.ping(wire.format(1))
     two_nodes.a.ping(wire.format(2))
 
@@ -115,8 +115,8 @@ def test_unasked_announcements_move_nobody(two_nodes):
     two_nodes.b.ping(two_nodes.a.ip4)
 
 
-@pytest.mark.parametrize(("version", "nobody"), [(4, WIRE4.format(99)), (6, WIRE6.format(99))])
-def test_silent_neighbour_is_unreachable(two_nodes, version, nobody):
+@pytest.mark.parametrize("nobody", [WIRE4.format(99), WIRE6.format(99)])
+def test_silent_neighbour_is_unreachable(two_nodes, nobody):
     """Its packets wait while it is asked three times; then their sender is told."""
     done = two_nodes.a.run("ping", "-n", "-c", "1", "-W", "6", nobody, check=False)
     assert "nreachable" in done.stdout, done.stdout
