@@ -1,6 +1,7 @@
 """Programs of others through services: iperf3, Redis, DNS, nginx that terminates TLS."""
 
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -60,6 +61,61 @@ def test_redis(own_node, pods):
         client.run(*cli, "-x", "set", "large", input=value)
         assert client.run(*cli, "strlen", "large").stdout.strip() == "1000000"
     finally:
+        stop(server)
+
+
+class NatsClient:
+    """Speaks NATS' text protocol: no Debian package has a client program."""
+
+    def __init__(self, pod, address):
+        with pod.netns.entered():
+            self.socket = socket.create_connection((address, 4222), timeout=5)
+        self.file = self.socket.makefile("rwb")
+        assert self.file.readline().startswith(b"INFO ")
+        self.send("CONNECT {\"verbose\": false}")
+        self.settle()
+
+    def send(self, *lines):
+        self.file.write("".join(f"{line}\r\n" for line in lines).encode())
+        self.file.flush()
+
+    def settle(self):
+        """The server has all that was sent: it answers in order. Messages before that."""
+        self.send("PING")
+        messages = []
+        while (line := self.file.readline().strip()) != b"PONG":
+            assert line.startswith(b"MSG "), line
+            messages.append(self.file.readline().strip().decode())
+        return messages
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+@needs("nats-server")
+def test_nats_queue(own_node, pods):
+    """Each job of a queue reaches one of its workers, whichever address they came by."""
+    server_pod, *others = (pods.kernel(own_node, stem) for stem in ("nats", "p", "w", "w"))
+    service(own_node, "nats", server_pod, "4222")
+    server = server_pod.netns.start("nats-server", "--addr", "::", "--port", "4222", cwd="/")
+    clients = []
+    try:
+        listening(server_pod, 4222)
+        clients = [NatsClient(pod, vip) for pod, vip in zip(others, (VIP4, VIP4, VIP6))]
+        publisher, *workers = clients
+        for worker in workers:
+            worker.send("SUB jobs pool 1")
+            worker.settle()
+        jobs = [f"job {i}" for i in range(200)]
+        publisher.send(*[line for job in jobs for line in (f"PUB jobs {len(job)}", job)])
+        assert publisher.settle() == []
+        shares = [worker.settle() for worker in workers]
+        assert sorted(shares[0] + shares[1]) == sorted(jobs)
+        assert min(len(share) for share in shares) > 20
+    finally:
+        for client in clients:
+            client.close()
         stop(server)
 
 
