@@ -4,10 +4,12 @@ A device that polls without end stands still (SIGSTOP) unless it is measured, so
 takes no core from the others. weir needs no stopping: its worker sleeps without traffic.
 """
 
+import ipaddress
 from dataclasses import dataclass, field
 
 from lab.node import GATEWAY_MAC, Node, node_config
 from lab.pod import MemifPod
+from lab.services import apply, compact
 
 from .generator import start_weir_bench, weir_bench
 from .machine import DEVICE_CORE
@@ -18,6 +20,8 @@ SOURCE = {4: "10.244.0.2", 6: "fd00:10:244::2"}
 TARGET = {4: "10.244.0.3", 6: "fd00:10:244::3"}
 SOURCE_MAC = "02:00:00:00:00:02"
 TARGET_MAC = "02:00:00:00:00:03"
+FIRST_VIP = "10.96.0.1"
+SERVICE_PORT = 9000  # destination port of the generator's first 65536 flows
 
 
 @dataclass
@@ -32,6 +36,7 @@ class Endpoints:
     target: dict = field(default_factory=lambda: dict(TARGET))
     idle: list = field(default_factory=list)
     receive_rings: int = 1
+    vip: str = ""  # of the first service; the others follow
 
 
 class Device:
@@ -69,7 +74,7 @@ class Weir(Device):
 
     name = "weir"
 
-    def __init__(self, pods=2, mtu=1500, routes=0, workers=(DEVICE_CORE,)):
+    def __init__(self, pods=2, mtu=1500, routes=0, services=0, workers=(DEVICE_CORE,)):
         config = node_config(
             dataplane={"workers": list(workers), "memory_mib": MEMORY_MIB},
             network={"mtu": mtu},
@@ -83,6 +88,8 @@ class Weir(Device):
                 self.pods[-1].add()
             if routes:
                 self.add_routes(routes)
+            if services:
+                self.add_services(services)
         except BaseException:
             self.close()
             raise
@@ -96,6 +103,15 @@ class Weir(Device):
         for gateway in self.pods[1].addresses.values():
             weir_bench("routes", "--dataplane", self.node.run_dir / "dataplane.sock",
                        "--gateway", gateway, "--count", count)
+
+    def add_services(self, count):
+        """Each of one address and the port that frames go to; behind it the receiving pod."""
+        first = int(ipaddress.ip_address(FIRST_VIP))
+        apply(self.node, *(
+            compact(f"bench-{number}", vips=[str(ipaddress.ip_address(first + number))],
+                    ports=[f"{SERVICE_PORT}/udp"], backends=[self.pods[1].ip4])
+            for number in range(count)
+        ))
 
     def change_routes(self, count, rate, seconds):
         """Takes these routes away and puts them back, `rate` changes a second; running."""
@@ -113,6 +129,7 @@ class Weir(Device):
             source=sender.addresses,
             target=receiver.addresses,
             idle=[pod.socket_path for pod in others],
+            vip=FIRST_VIP,
         )
 
     def worker_pid(self):

@@ -37,6 +37,7 @@ class Load:
     family: int = 4
     flows: int = 1
     routes: int = 0
+    services: int = 0  # 0: frames go to the receiving pod itself
     rate: float = 0
     seconds: float = 0.5
     latency: bool = False
@@ -59,9 +60,13 @@ def traffic(device, load):
     """One run through a device that is awake."""
     ends = device.endpoints()
     idle = [argument for path in ends.idle for argument in ("--idle", path)]
+    target = ends.target[load.family]
+    targets = ["--target", target]
+    if load.services:
+        targets = ["--target", ends.vip, "--targets", load.services, "--delivered", target]
     return weir_bench(
         "traffic", "--from", ends.sender, "--to", ends.receiver,
         "--source", ends.source[load.family], "--source-mac", ends.source_mac,
-        "--target", ends.target[load.family], "--gateway-mac", ends.gateway_mac,
+        *targets, "--gateway-mac", ends.gateway_mac,
         "--receive-rings", ends.receive_rings, *idle, *load.arguments(),
     )

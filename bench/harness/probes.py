@@ -16,7 +16,7 @@ from lab.node import Node, node_config
 from lab.pod import KernelPod
 
 from .devices import Weir
-from .generator import Load, traffic
+from .generator import PROGRAM, Load, traffic
 from .machine import DEVICE_CORE, Watch, prefer
 from .stats import percentile
 
@@ -195,6 +195,28 @@ class ReferenceCni(CniCalls):
     def enter(self):
         # A namespace belongs to a thread, and children inherit it: no nsenter to time.
         self.host.entered().__enter__()
+
+
+class NewFlows(Probe):
+    """Connections that one core makes, counted by bench/stages: a pod's quota is full after a
+    quarter of a second at this rate, so no generator could keep it up."""
+
+    program = PROGRAM.parents[1] / "stages/stage_cost"
+
+    @classmethod
+    def missing(cls):
+        return None if cls.program.exists() else f"{cls.program.name} is not built"
+
+    def start(self, stack):
+        pass
+
+    def run(self):
+        done = subprocess.run(
+            ["taskset", "-c", str(DEVICE_CORE), self.program, "--benchmark_format=json",
+             "--benchmark_filter=service_open"],
+            capture_output=True, text=True, check=True,
+        )
+        return {"mpps": json.loads(done.stdout)["benchmarks"][0]["made/s"] / 1e6}
 
 
 class Churn(Probe):

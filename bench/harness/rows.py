@@ -95,6 +95,33 @@ def _route_row(family, size):
     )
 
 
+def _service_rows():
+    # As many flows on either side: what a service costs, not what flows cost.
+    for flows, name in ((1000, "svc-64"), (100_000, "svc-64-flows-100k")):
+        load = Load(flows=flows)
+        yield Row(
+            name, f"weir to a service and routed, {flows // 1000}k UDP flows, IPv4, 64 bytes",
+            (Contestant("service", Spec.of(Weir, services=1), replace(load, services=1)),
+             Contestant("routed", WEIR, load)),
+            smoke=name == "svc-64",
+        )
+    counts = {"1 service": 1, "1k services": 1000, "10k services": 10_000}
+    yield Row(
+        "services", "weir by number of services, 10k UDP flows, IPv4, 64 bytes",
+        tuple(
+            Contestant(label, Spec.of(Weir, services=count), Load(flows=10_000, services=count))
+            for label, count in counts.items()
+        ),
+    )
+
+
+def _new_flows_row():
+    return Row(
+        "svc-new", "First packets of UDP flows to a service, all stages without ports, one core",
+        (Contestant("new flows", Spec.of(probes.NewFlows)),), unit="mpps", ratios=False,
+    )
+
+
 def _pods_row():
     load = Load()
     return Row(
@@ -162,6 +189,7 @@ def _latency_row():
 
 def rows():
     return [
-        *_frame_rows(), _flow_row(), _route_row(4, 64), _route_row(6, SMALLEST6), _pods_row(),
+        *_frame_rows(), _flow_row(), _route_row(4, 64), _route_row(6, SMALLEST6),
+        *_service_rows(), _new_flows_row(), _pods_row(),
         _null_row(), _worker_row(), _jumbo_row(), _latency_row(), *_other_rows(),
     ]

@@ -46,10 +46,10 @@ constexpr uint32_t kPrefixes = 5000;
 class Stages final : public Workload {
  public:
   // `prepare_lab`: sets up what the frames need.
-  explicit Stages(const test::Bytes& frame, void (*prepare_lab)(test::Lab&) = nullptr)
-      : traffic_(lab_, frame, kBatch) {
+  explicit Stages(const test::Bytes& frame, void (*prepare_lab)(test::Lab&) = nullptr,
+                  uint16_t in_port = test::kPodA)
+      : traffic_(prepared(lab_, prepare_lab), frame, kBatch, in_port) {
     if (prepare_lab == nullptr) return;
-    prepare_lab(lab_);
     prepare();
     round();
     finish();
@@ -65,6 +65,12 @@ class Stages final : public Workload {
   }
 
  private:
+  // Before there are frames, as it may send some of its own.
+  static test::Lab& prepared(test::Lab& lab, void (*prepare_lab)(test::Lab&)) {
+    if (prepare_lab != nullptr) prepare_lab(lab);
+    return lab;
+  }
+
   test::Lab lab_;
   VectorTraffic traffic_;
 };
@@ -146,12 +152,37 @@ test::Bytes service6() {
                                         test::udp(test::filler(22), {.destination = 80})));
 }
 
+// The same connections' datagrams from pod B.
+const test::Eth kFromPodB{.source = test::mac("02:00:00:00:00:0b")};
+test::Bytes reply4() {
+  return test::eth(kEtherIp4,
+                   test::ip4({.source = "10.1.0.3", .destination = "10.1.0.2"},
+                             test::udp(test::filler(22), {.source = 8080, .destination = 4000})),
+                   kFromPodB);
+}
+test::Bytes reply6() {
+  return test::eth(kEtherIp6,
+                   test::ip6({.source = "fd00::3", .destination = "fd00::2"},
+                             test::udp(test::filler(22), {.source = 8080, .destination = 4000})),
+                   kFromPodB);
+}
+void open_both(test::Lab& lab) {
+  test::serve_one(lab);
+  for (const test::Bytes& frame : {service4(), service6()}) {
+    if (lab.run(frame).out_port != test::kPodB) std::abort();
+  }
+}
+
 using Make = std::function<std::unique_ptr<Workload>()>;
 const std::map<std::string, Make> kWorkloads{
     {"stages-ip4", [] { return std::make_unique<Stages>(frame4()); }},
     {"stages-ip6", [] { return std::make_unique<Stages>(frame6()); }},
     {"service-ip4", [] { return std::make_unique<Stages>(service4(), test::serve_one); }},
     {"service-ip6", [] { return std::make_unique<Stages>(service6(), test::serve_one); }},
+    {"service-reply-ip4",
+     [] { return std::make_unique<Stages>(reply4(), open_both, test::kPodB); }},
+    {"service-reply-ip6",
+     [] { return std::make_unique<Stages>(reply6(), open_both, test::kPodB); }},
     {"lookup-ip4", [] { return std::make_unique<Lookups<Fib4, Family::ip4>>(); }},
     {"lookup-ip6", [] { return std::make_unique<Lookups<Fib6, Family::ip6>>(); }},
     {"memif-64", [] { return std::make_unique<Memif>(60); }},

@@ -71,7 +71,8 @@ class FlowTraffic {
         l4_(sizeof(EthernetHeader) +
             (family == Family::ip4 ? sizeof(Ip4Header) : sizeof(Ip6Header))),
         traffic_(lab, direction == Direction::forward ? request(family) : reply(family),
-                 kVectorSize) {}
+                 kVectorSize,
+                 direction == Direction::forward ? test::kPodA : test::kPodB) {}
 
   // A vector of flows `first`, `first` + `step` and so on, below `flows`, a power of two.
   void receive(uint32_t first, uint32_t step = 1, uint32_t flows = kMostFlows) {
@@ -79,7 +80,6 @@ class FlowTraffic {
     for (uint32_t i = 0; i < kVectorSize; ++i) {
       const uint32_t flow = (first + i * step) & (flows - 1);
       Packet& packet = lab_.vector().packets[i];
-      packet.in_port = direction_ == Direction::forward ? test::kPodA : test::kPodB;
       const auto client = static_cast<uint16_t>(flow);
       const bool forward = direction_ == Direction::forward;
       const auto other = __builtin_bswap16(static_cast<uint16_t>(

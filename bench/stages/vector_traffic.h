@@ -16,11 +16,12 @@ using dataplane::Packet;
 // A vector of equal frames that is put back to its received state before each run.
 class VectorTraffic {
  public:
-  VectorTraffic(test::Lab& lab, const test::Bytes& frame, uint16_t count)
+  VectorTraffic(test::Lab& lab, const test::Bytes& frame, uint16_t count,
+                uint16_t in_port = test::kPodA)
       : lab_(lab), count_(count) {
     for (uint16_t i = 0; i < count; ++i) {
       lab.fill(lab.vector().packets[i], frame);
-      lab.vector().packets[i].in_port = test::kPodA;
+      lab.vector().packets[i].in_port = in_port;
     }
     std::memcpy(saved_.data(), lab.vector().packets[0].data(), kHeadSize);
     length_ = lab.vector().packets[0].length;

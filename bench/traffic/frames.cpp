@@ -100,7 +100,9 @@ void Frames::set_destination(std::byte* frame, uint32_t length) noexcept {
 }
 
 bool Frames::is_destination(const std::byte* frame, uint32_t number) const noexcept {
-  const IpAddress& target = spec_.targets[number % spec_.targets.size()];
+  const IpAddress& target = spec_.delivered.is_none()
+                                ? spec_.targets[number % spec_.targets.size()]
+                                : spec_.delivered;
   if (ip6_) return ip6(frame)->destination == target.bytes;
   return ip4(frame)->destination.wire() == target.ip4_wire() && header_checksum(*ip4(frame)) == 0;
 }

@@ -17,6 +17,7 @@ struct FrameSpec {
   MacAddress gateway_mac = kGatewayMac;
   IpAddress source;  // its family is the frames'
   std::vector<IpAddress> targets;
+  IpAddress delivered;  // destination on arrival, when the device translates it; else none
   uint32_t flows = 1;  // up to 65536 source ports, then the next destination port
 };
 

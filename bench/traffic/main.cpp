@@ -29,6 +29,8 @@ struct Options {
   std::string source_mac = "02:00:00:00:00:01";
   std::string gateway_mac = to_string(kGatewayMac);
   std::string target = "10.244.0.3";
+  uint32_t targets = 1;
+  std::string delivered;
   uint32_t routes = 0;
   uint32_t flows = 1;
   unsigned core = 0;
@@ -55,14 +57,26 @@ T parsed(std::optional<T> value, const std::string& text) {
                              "' is no address; write 10.0.0.1, fd00::1 or 02:00:00:00:00:01");
 }
 
+std::vector<IpAddress> addresses_from(IpAddress address, uint32_t count) {
+  std::vector<IpAddress> addresses;
+  for (uint32_t i = 0; i < count; ++i) {
+    addresses.push_back(address);
+    for (size_t at = address.is_ip4() ? 3 : 15; ++address.bytes[at] == 0 && at > 0; --at) continue;
+  }
+  return addresses;
+}
+
 FrameSpec frame_spec(const Options& options) {
   FrameSpec spec;
   spec.source = parsed(parse_address(options.source), options.source);
   spec.source_mac = parsed(parse_mac(options.source_mac), options.source_mac);
   spec.gateway_mac = parsed(parse_mac(options.gateway_mac), options.gateway_mac);
   spec.flows = std::max(options.flows, 1U);
+  if (!options.delivered.empty())
+    spec.delivered = parsed(parse_address(options.delivered), options.delivered);
   if (options.routes == 0) {
-    spec.targets = {parsed(parse_address(options.target), options.target)};
+    spec.targets = addresses_from(parsed(parse_address(options.target), options.target),
+                                  options.targets);
   } else {
     const auto prefixes = random_prefixes(spec.source.family, options.routes);
     spec.targets = random_addresses(prefixes, kTargetsInRoutes);
@@ -142,6 +156,10 @@ void add_frame_options(CLI::App& app, Options& options) {
       ->check(CLI::Range(1, 1 << 24));
   app.add_option("--routes", options.routes, "random targets inside so many random prefixes");
   app.add_option("--target", options.target, "where all frames go when there is no --routes");
+  app.add_option("--targets", options.targets, "so many addresses from --target on, in turns")
+      ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--delivered", options.delivered,
+                 "the address they arrive with, when --target is a service's");
   app.add_option("--source", options.source, "address the frames come from");
   app.add_option("--source-mac", options.source_mac, "the sending pod's");
   app.add_option("--gateway-mac", options.gateway_mac, "whom the frames are for");

@@ -42,6 +42,23 @@ TEST_P(Each, TouchedFramesPassTheCheck) {
   }
 }
 
+TEST_P(Each, TranslatedFramesPassWhereTheyAreDeliveredAlone) {
+  const bool ip4 = GetParam() == Family::ip4;
+  FrameSpec translated = spec(GetParam());
+  translated.delivered = *parse_address(ip4 ? "10.0.0.9" : "fd00::9");
+  Frames frames(translated);
+  FrameSpec direct = spec(GetParam());
+  direct.targets = {translated.delivered};
+  Frames after(direct);
+  std::vector<std::byte> frame(100);
+  frames.fill(frame.data(), 100);
+  frames.touch(frame.data(), 100, 0);
+  EXPECT_FALSE(frames.check(frame.data(), 100)) << "still has the service's address";
+  after.fill(frame.data(), 100);
+  after.touch(frame.data(), 100, 0);
+  EXPECT_TRUE(frames.check(frame.data(), 100));
+}
+
 TEST_P(Each, AnyChangedAddressOrPortFailsTheCheck) {
   Frames frames(spec(GetParam()));
   std::vector<std::byte> frame(100);
