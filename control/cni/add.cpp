@@ -273,7 +273,7 @@ Failure Addition::finish() {
   return std::nullopt;
 }
 
-// A memif socket's name holds no network, so one name serves one attachment only.
+// A socket's name holds no network, so one name serves one attachment only.
 Result<bool> name_taken(Controller& controller, const Attachment& wanted) {
   const Result<std::vector<Attachment>> rows = controller.store.attachments();
   if (!rows) return rows.error();
@@ -295,7 +295,7 @@ Task<Failure> clear_place(Controller& controller, const Attachment& wanted) {
   if (!there) co_return cni_error(there.error());
   if (*there && (*there)->state == AttachmentState::ready) co_return taken;
   if (*there) co_await teardown(controller, **there);
-  if (wanted.kind != api::PortKind::memif) co_return std::nullopt;
+  if (!on_socket(wanted.kind)) co_return std::nullopt;
   const Result<bool> other = name_taken(controller, wanted);
   if (!other) co_return cni_error(other.error());
   co_return *other ? Failure(taken) : std::nullopt;

@@ -15,14 +15,13 @@ namespace {
 constexpr uint16_t kMinMtu4 = 68;    // RFC 791
 constexpr uint16_t kMinMtu6 = 1280;  // RFC 8200
 
-cni::Outcome<api::PortKind> port_kind(const cni::NetworkConfig& config) {
+api::PortKind port_kind(const cni::NetworkConfig& config) {
   switch (config.port) {
-    case cni::PortKind::kernel: return api::PortKind::kernel;
     case cni::PortKind::memif: return api::PortKind::memif;
-    case cni::PortKind::vhost_user: break;
+    case cni::PortKind::vhost_user: return api::PortKind::vhost_user;
+    case cni::PortKind::kernel: break;
   }
-  return cni::Error{cni::Code::unsupported_field, "this version has no vhost-user ports",
-                    "set \"port\" to \"kernel\" or \"memif\""};
+  return api::PortKind::kernel;
 }
 
 bool has_ip6(const RangeSets& sets) {
@@ -83,7 +82,7 @@ std::optional<cni::Error> set_capabilities(AddPlan& plan) {
   const auto limits = port_limits(plan.config);
   if (!limits) return limits.error();
   plan.limits = *limits;
-  if (plan.row.kind != api::PortKind::memif) return std::nullopt;
+  if (!on_socket(plan.row.kind)) return std::nullopt;
   plan.device_info = plan.config.runtime.device_info_file;
   return check_device_info(plan.device_info);
 }
@@ -125,10 +124,9 @@ cni::Outcome<AddPlan> plan_add(const Controller& controller, const cni::Request&
   auto config = cni::parse_network_config(request.config, cni::Command::add);
   if (!config) return config.error();
   if (const auto wrong = cni::check_netns(request.environment)) return *wrong;
-  const auto kind = port_kind(*config);
-  if (!kind) return kind.error();
+  const api::PortKind kind = port_kind(*config);
   AddPlan plan{.environment = request.environment, .config = *std::move(config)};
-  plan.row = make_row(plan, request, *kind);
+  plan.row = make_row(plan, request, kind);
   const bool delegated = cni::delegates_ipam(plan.config);
   if (const auto wrong =
           delegated ? set_delegate(request, plan) : set_addressing(controller, plan)) {

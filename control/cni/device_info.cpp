@@ -16,14 +16,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string device_info(const api::PortConfig& port) {
+nlohmann::json memif_info(const api::PortConfig& port) {
   const bool ip = port.memif_mode == api::MemifMode::ip;
-  return nlohmann::json{{"type", "memif"},
-                        {"version", "1.1.0"},
-                        {"memif",
-                         {{"role", "slave"},
-                          {"path", api::get_text(port.socket_path)},
-                          {"mode", ip ? "ip" : "ethernet"}}}}
+  return {{"role", "slave"},
+          {"path", api::get_text(port.socket_path)},
+          {"mode", ip ? "ip" : "ethernet"}};
+}
+
+// `mode` is the workload's: who is not the server of the socket connects to it.
+nlohmann::json vhost_info(const api::PortConfig& port) {
+  const bool pod_serves = port.vhost_role == api::VhostRole::client;
+  return {{"mode", pod_serves ? "server" : "client"}, {"path", api::get_text(port.socket_path)}};
+}
+
+std::string device_info(const api::PortConfig& port) {
+  const bool memif = port.kind == api::PortKind::memif;
+  const char* const type = memif ? "memif" : "vhost-user";
+  return nlohmann::json{
+      {"type", type}, {"version", "1.1.0"}, {type, memif ? memif_info(port) : vhost_info(port)}}
       .dump();
 }
 

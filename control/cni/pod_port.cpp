@@ -31,22 +31,32 @@ std::optional<cni::Error> read_mode(const std::string& mode, api::PortConfig& po
   return cni::Error{cni::Code::invalid_config, "memif.mode is neither \"ethernet\" nor \"ip\""};
 }
 
-// weir's own side: a client connects to a socket that the pod's program makes.
-std::optional<cni::Error> read_role(const std::string& role, const std::string& path,
-                                    api::PortConfig& port) {
-  const auto refuse = [](std::string why) {
-    return cni::Error{cni::Code::invalid_config, "memif." + std::move(why)};
+// weir's own side: a client connects to a socket that the pod's program makes. `object`: the
+// configuration's part that they come from. True: client.
+cni::Outcome<bool> read_role(const std::string& object, const std::string& role,
+                             const std::string& path, api::PortConfig& port) {
+  const auto refuse = [&object](std::string why) {
+    return cni::Error{cni::Code::invalid_config, object + "." + std::move(why)};
   };
   if (!role.empty() && role != "server" && role != "client")
     return refuse("role is neither \"server\" nor \"client\"");
-  if (role != "client")
-    return path.empty() ? std::nullopt : std::optional(refuse("path needs the role \"client\""));
+  if (role != "client" && !path.empty()) return refuse("path needs the role \"client\"");
+  if (role != "client") return false;
   if (path.empty() || path[0] != '/')
     return refuse("path must be the absolute path of the pod's socket");
   if (path.size() > kLongestSocketPath) return refuse("path is longer than 107 bytes");
-  port.memif_role = api::MemifRole::client;
   api::set_text(port.socket_path, path);
-  return std::nullopt;
+  return true;
+}
+
+// Who may use the socket; what is not given stays as it is.
+void read_access(cni::FieldReader& reader, api::PortConfig& port) {
+  port.socket_mode =
+      static_cast<uint32_t>(reader.integer("socketMode", 0, 0777).value_or(port.socket_mode));
+  port.socket_uid =
+      static_cast<uint32_t>(reader.integer("socketUid", 0, UINT32_MAX).value_or(port.socket_uid));
+  port.socket_gid =
+      static_cast<uint32_t>(reader.integer("socketGid", 0, UINT32_MAX).value_or(port.socket_gid));
 }
 
 // The configuration's "memif" object, see weir-cni(8); 0 = the dataplane's default.
@@ -60,12 +70,7 @@ std::optional<cni::Error> read_memif(const cni::Json& object, api::PortConfig& p
   const auto ring = log2_of(reader.integer("ringSize", 32, 16384));
   port.memif_queues = static_cast<uint8_t>(reader.integer("queues", 1, 16).value_or(0));
   port.memif_buffer = static_cast<uint16_t>(reader.integer("bufferSize", 256, 65535).value_or(0));
-  port.socket_mode =
-      static_cast<uint32_t>(reader.integer("socketMode", 0, 0777).value_or(port.socket_mode));
-  port.socket_uid =
-      static_cast<uint32_t>(reader.integer("socketUid", 0, UINT32_MAX).value_or(port.socket_uid));
-  port.socket_gid =
-      static_cast<uint32_t>(reader.integer("socketGid", 0, UINT32_MAX).value_or(port.socket_gid));
+  read_access(reader, port);
   if (reader.error()) return reader.error();
   if (!ring) return cni::Error{cni::Code::invalid_config, "memif.ringSize is not a power of two"};
   if (secret.size() >= port.secret.size()) {
@@ -73,8 +78,25 @@ std::optional<cni::Error> read_memif(const cni::Json& object, api::PortConfig& p
   }
   port.memif_log2_ring = *ring;
   api::set_text(port.secret, secret);
-  const auto bad_role = read_role(role, path, port);
-  return bad_role ? bad_role : read_mode(mode, port);
+  const auto client = read_role("memif", role, path, port);
+  if (!client) return client.error();
+  if (*client) port.memif_role = api::MemifRole::client;
+  return read_mode(mode, port);
+}
+
+// The configuration's "vhost-user" object, see weir-cni(8).
+std::optional<cni::Error> read_vhost(const cni::Json& object, api::PortConfig& port) {
+  cni::FieldReader reader(object, "vhost-user");
+  if (reader.boolean("trusted")) port.flags |= api::kPortUnsealed;
+  const std::string role = reader.text("role");
+  const std::string path = reader.text("path");
+  port.vhost_queues = static_cast<uint8_t>(reader.integer("queues", 1, 8).value_or(0));
+  read_access(reader, port);
+  if (reader.error()) return reader.error();
+  const auto client = read_role("vhost-user", role, path, port);
+  if (!client) return client.error();
+  if (*client) port.vhost_role = api::VhostRole::client;
+  return std::nullopt;
 }
 
 std::string people_name(const Attachment& row) {
@@ -87,6 +109,10 @@ MacAddress pod_mac(uint64_t key) noexcept {
   MacAddress mac{{0x06, 0x77, 0, 0, 0, 0}};  // locally administered, never the gateway's
   for (size_t i = 0; i < 4; ++i) mac.bytes[5 - i] = static_cast<uint8_t>(key >> (8 * i));
   return mac;
+}
+
+bool on_socket(api::PortKind kind) noexcept {
+  return kind == api::PortKind::memif || kind == api::PortKind::vhost_user;
 }
 
 std::string pod_socket(const std::string& pods_dir, const Attachment& row) {
@@ -145,13 +171,17 @@ cni::Outcome<api::PortConfig> port_config(const Controller& controller, const At
   }
   port.address_count = static_cast<uint8_t>(leases.size());
   for (size_t i = 0; i < leases.size(); ++i) port.addresses[i] = leases[i].address;
-  if (row.kind != api::PortKind::memif) return port;
+  if (!on_socket(row.kind)) return port;
   api::set_text(port.socket_path, pod_socket(controller.paths.pods_dir(), row));
   port.socket_mode = controller.config.network.socket_mode;
   port.socket_uid = controller.config.network.socket_uid;
   port.socket_gid = controller.config.network.socket_gid;
-  if (config.document.is_object() && config.document.contains("memif")) {
-    if (const auto error = read_memif(config.document["memif"], port)) return *error;
+  const bool memif = row.kind == api::PortKind::memif;
+  const char* const own = memif ? "memif" : "vhost-user";
+  if (config.document.is_object() && config.document.contains(own)) {
+    const cni::Json& object = config.document[own];
+    if (const auto error = memif ? read_memif(object, port) : read_vhost(object, port))
+      return *error;
   }
   return port;
 }

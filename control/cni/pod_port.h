@@ -15,6 +15,9 @@ namespace weir::control {
 // The MAC of a pod's interface when none is asked for; follows from the port key.
 MacAddress pod_mac(uint64_t key) noexcept;
 
+// Whether a workload reaches such a port through a socket, not an interface in the kernel.
+bool on_socket(api::PortKind kind) noexcept;
+
 // <pods>/<container id>-<ifname>.sock, or <pods>/<key>.sock where that would not fit
 // into a socket address.
 std::string pod_socket(const std::string& pods_dir, const Attachment& row);
@@ -29,7 +32,7 @@ std::vector<cni::RouteConfig> for_leases(const std::vector<cni::RouteConfig>& ro
 // First gateway of a family among the leases; none when there is none.
 IpAddress gateway_of(const std::vector<Lease>& leases, Family family) noexcept;
 
-// `config` is the attachment's own, for what a memif port may set. Code 6 or 7.
+// `config` is the attachment's own, for what a memif or vhost-user port may set. Code 6 or 7.
 cni::Outcome<api::PortConfig> port_config(const Controller& controller, const Attachment& row,
                                           const std::vector<Lease>& leases,
                                           const cni::NetworkConfig& config);

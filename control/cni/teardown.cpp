@@ -39,7 +39,7 @@ Task<bool> release_outside(Controller& controller, const Attachment& row) {
   const auto config = cni::parse_network_config(row.config, cni::Command::del);
   if (!config) co_return true;
   const std::string& info = config->runtime.device_info_file;
-  if (row.kind == api::PortKind::memif && !info.empty()) {
+  if (on_socket(row.kind) && !info.empty()) {
     const auto work = [&info] { return remove_device_info(info); };
     const Status removed = co_await controller.pool.run(work);
     if (!removed) spdlog::warn("{}", removed.error().text);

@@ -46,10 +46,7 @@ std::string peer_text(const api::PortState& port) {
 
 }  // namespace
 
-// 0 in what was configured stands for the dataplane's default, which it alone knows.
-Json memif_json(const api::PortState& port) {
-  const api::PortConfig& config = port.config;
-  const api::MemifState& memif = port.memif;
+Json rings_json(const api::MemifState& memif) {
   Json rings = Json::array();
   for (const RingRow& row : rows(memif)) {
     rings.push_back({{"queue", row.queue},
@@ -59,6 +56,13 @@ Json memif_json(const api::PortState& port) {
                      {"interrupts", row.ring.interrupts != 0},
                      {"packets", json_u64(row.ring.packets)}});
   }
+  return rings;
+}
+
+// 0 in what was configured stands for the dataplane's default, which it alone knows.
+Json memif_json(const api::PortState& port) {
+  const api::PortConfig& config = port.config;
+  const api::MemifState& memif = port.memif;
   return {{"role", role_of(config)},
           {"mode", mode_of(config)},
           {"log2_ring", config.memif_log2_ring},
@@ -76,7 +80,7 @@ Json memif_json(const api::PortState& port) {
           {"last_end", field_text(memif.last_end)},
           {"regions", memif.regions},
           {"region_bytes", json_u64(memif.region_bytes)},
-          {"rings", rings}};
+          {"rings", rings_json(memif)}};
 }
 
 void add_memif_fields(Fields& fields, const api::PortState& port) {

@@ -11,6 +11,8 @@ namespace weir::ctl {
 
 Json memif_json(const api::PortState& port);
 void add_memif_fields(Fields& fields, const api::PortState& port);
+// Of vhost-user ports too, like what follows.
+Json rings_json(const api::MemifState& memif);
 // A table of the rings; "" while nothing is connected.
 std::string rings_text(const api::MemifState& memif);
 

@@ -8,6 +8,7 @@
 #include "control/ctl/drop_view.h"
 #include "control/ctl/memif_view.h"
 #include "control/ctl/table.h"
+#include "control/ctl/vhost_view.h"
 
 namespace weir::ctl {
 namespace {
@@ -63,6 +64,7 @@ Json state_json(const api::PortState& port) {
             {"detail", field_text(port.detail)},
             {"peer_name", field_text(port.peer_name)}};
   if (config.kind == api::PortKind::memif) json["memif"] = memif_json(port);
+  if (config.kind == api::PortKind::vhost_user) json["vhost_user"] = vhost_json(port);
   if (port.limits.any()) json["limits"] = limits_json(port.limits);
   json["counters"] = counters_json(port.counters);
   return json;
@@ -203,6 +205,7 @@ std::string port_text(const api::PortState& port, std::span<const api::DropCount
   fields.add("interface", field_text(config.ifname));
   fields.add("socket", field_text(config.socket_path));
   if (config.kind == api::PortKind::memif) add_memif_fields(fields, port);
+  if (config.kind == api::PortKind::vhost_user) add_vhost_fields(fields, port);
   fields.add("mac", weir::to_string(config.mac));
   fields.add("mtu", std::to_string(config.mtu));
   fields.add("addresses", joined(addresses(config)));

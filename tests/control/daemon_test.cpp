@@ -152,7 +152,7 @@ TEST_P(DaemonObstacleTest, AFailedAddLeavesNothing) {
 
 INSTANTIATE_TEST_SUITE_P(
     Steps, DaemonObstacleTest,
-    testing::Values(Obstacle{"vhost", {{"port", "vhost-user"}}, "", 2},
+    testing::Values(Obstacle{"pairs", {{"port", "vhost-user"}, {"vhost-user", {{"queues", 9}}}}, "", 7},
                     Obstacle{"delegated", {{"ipam", {{"type", "host-local"}}}}, "", 7},
                     Obstacle{"mtu", {{"mtu", 1279}}, "", 7},
                     Obstacle{"ring", {{"port", "memif"}, {"memif", {{"ringSize", 500}}}}, "", 7},
