@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from lab.node import Node
-from lab.pod import KernelPod, MemifPod
+from lab.pod import KernelPod, MemifPod, VhostPod
 from lab.reports import open_nodes, pytest_configure, pytest_runtest_makereport  # noqa: F401
 from lab.services import Outside, Server
 from lab.site import Site
@@ -67,6 +67,9 @@ class Pods:
 
     def memif(self, node, stem="memif", **conf):
         return self._make(MemifPod, node, stem, **conf).add()
+
+    def vhost(self, node, stem="vhost", **conf):
+        return self._make(VhostPod, node, stem, **conf).add()
 
     def bare(self, node, stem="pod", **conf):
         """A kernel pod before its ADD."""

@@ -22,6 +22,22 @@ def test_device_info_of_a_memif_port(node, pods, tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.parametrize("role, mode", [("server", "client"), ("client", "server")])
+def test_device_info_of_a_vhost_user_port(node, pods, tmp_path, role, mode):
+    """It names the workload's side of the socket."""
+    path = tmp_path / "devinfo.json"
+    settings = {"role": role, **({"path": str(tmp_path / "vm.sock")} if role == "client" else {})}
+    pod = pods.vhost(node, runtimeConfig={"CNIDeviceInfoFile": str(path)},
+                     **{"vhost-user": settings})
+    assert json.loads(path.read_text()) == {
+        "type": "vhost-user",
+        "version": "1.1.0",
+        "vhost-user": {"mode": mode, "path": pod.socket_path},
+    }
+    assert pod.delete().code == 0
+    assert not path.exists()
+
+
 def test_device_info_of_ip_mode(node, pods, tmp_path):
     path = tmp_path / "devinfo.json"
     pods.memif(node, memif={"mode": "ip"}, runtimeConfig={"CNIDeviceInfoFile": str(path)})

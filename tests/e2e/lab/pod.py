@@ -109,11 +109,11 @@ class KernelPod(Pod):
             stop(server)
 
 
-class MemifPod(Pod):
-    port = "memif"
+class SocketPod(Pod):
+    """A pod whose program reaches its port through a socket."""
 
-    def __init__(self, node, stem="memif", version="1.1.0", **options):
-        super().__init__(node, stem, version, port="memif", **options)
+    def __init__(self, node, stem=None, version="1.1.0", **options):
+        super().__init__(node, stem or self.port, version, port=self.port, **options)
 
     @property
     def socket_path(self):
@@ -121,3 +121,11 @@ class MemifPod(Pod):
             if interface.get("socketPath"):
                 return interface["socketPath"]
         raise AssertionError(f"no socketPath in {self.result}")
+
+
+class MemifPod(SocketPod):
+    port = "memif"
+
+
+class VhostPod(SocketPod):
+    port = "vhost-user"

@@ -1,4 +1,4 @@
-"""dpdk-testpmd as the DPDK client in a memif pod."""
+"""dpdk-testpmd as the DPDK program in a memif or vhost-user pod."""
 
 import os
 import re
@@ -12,11 +12,12 @@ _PROMPT = "testpmd> "
 
 
 class Testpmd:
-    """One testpmd on a pod's memif socket. Runs in the pod's namespace.
+    """One testpmd on the socket of a pod's port. Runs in the pod's namespace.
 
-    `vdevs`: more devices; in mode "io" the second is paired with the memif port.
+    `vdevs`: more devices; in mode "io" the second is paired with the pod's port.
     `start`: forwards at once; else after command("start").
-    `device`: more of the memif device's arguments; `queues`: of each direction.
+    `role`: of testpmd; a vhost-user "server" makes the socket as well.
+    `device`: more of the device's arguments; `queues`: of each direction.
     `eal`, `options`: more arguments, for DPDK and for testpmd.
     """
 
@@ -26,17 +27,17 @@ class Testpmd:
                  queues=1, eal=("--no-huge", "-m", "128"), options=()):
         self.prefix = unique("testpmd")
         self.role = role
+        self.pod = pod
         # The dataplane's worker takes the last one, unless told otherwise.
         core = min(os.sched_getaffinity(0))
-        memif = (
-            f"--vdev=net_memif0,role={role},socket={pod.socket_path},socket-abstract=no,"
-            f"mac={pod.mac}{device and ',' + device}"
+        port = (
+            f"--vdev={self._device(pod, role, queues)},mac={pod.mac}{device and ',' + device}"
         )
         command = [
             # Both lcores on one core: it also runs where there is only one.
             *("stdbuf", "-oL", "nice", "-n", "5", "dpdk-testpmd", f"--lcores=0@{core},1@{core}"),
             *("--no-pci", "--no-shconf", "--no-telemetry", *eal),
-            *(f"--file-prefix={self.prefix}", memif, *[f"--vdev={vdev}" for vdev in vdevs]),
+            *(f"--file-prefix={self.prefix}", port, *[f"--vdev={vdev}" for vdev in vdevs]),
             *("--", "-i", "--nb-cores=1", "--total-num-mbufs=8192", f"--forward-mode={mode}"),
             "--no-flush-rx",  # else it throws away what waits when it starts
             *(f"--rxq={queues}", f"--txq={queues}", *options),
@@ -52,6 +53,13 @@ class Testpmd:
         except BaseException:
             self.close()
             raise
+
+    @staticmethod
+    def _device(pod, role, queues):
+        if pod.port == "memif":
+            return f"net_memif0,role={role},socket={pod.socket_path},socket-abstract=no"
+        serves = int(role == "server")
+        return f"net_virtio_user0,path={pod.socket_path},server={serves},queues={queues}"
 
     def _read(self):
         for piece in iter(lambda: os.read(self.process.stdout.fileno(), 4096), b""):
@@ -85,7 +93,7 @@ class Testpmd:
 
     def close(self):
         """Leaves in order, so that captures are written out."""
-        if self.role == "server":
+        if self.role == "server" and self.pod.port == "memif":
             self.process.kill()  # DPDK 22.11's memif server does not come out of close()
         if self.process.poll() is None:
             try:
