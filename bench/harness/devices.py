@@ -21,7 +21,7 @@ TARGET = {4: "10.244.0.3", 6: "fd00:10:244::3"}
 SOURCE_MAC = "02:00:00:00:00:02"
 TARGET_MAC = "02:00:00:00:00:03"
 FIRST_VIP = "10.96.0.1"
-SERVICE_PORT = 9000  # destination port of the generator's first 65536 flows
+SERVICE_PORTS = (9000, 9001)  # destination ports of the generator's first 131072 flows
 
 
 @dataclass
@@ -105,11 +105,11 @@ class Weir(Device):
                        "--gateway", gateway, "--count", count)
 
     def add_services(self, count):
-        """Each of one address and the port that frames go to; behind it the receiving pod."""
+        """Each of one address and the ports that frames go to; behind it the receiving pod."""
         first = int(ipaddress.ip_address(FIRST_VIP))
         apply(self.node, *(
             compact(f"bench-{number}", vips=[str(ipaddress.ip_address(first + number))],
-                    ports=[f"{SERVICE_PORT}/udp"], backends=[self.pods[1].ip4])
+                    ports=[f"{port}/udp" for port in SERVICE_PORTS], backends=[self.pods[1].ip4])
             for number in range(count)
         ))
 
