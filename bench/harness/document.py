@@ -20,6 +20,9 @@ A number here counts only beside its rival's, measured seconds apart on the same
 - **Headroom**: generator and sink are measured back to back, with a device that copies
   headers alone. Below 1.5 times the fastest device, a row is labelled generator-bound. A
   bare copy of whole frames is given beside it: no device can do better on these cores.
+- Rows of services (`svc-`, `services`): one endpoint behind each, the receiving pod; all
+  flows are open after the warm-up, and the sink checks that frames arrive translated.
+  Replies and the cost of more flows are in `bench/stages/service_cost.cpp`, without ports.
 - Frame sizes count Ethernet's checksum, which memif does not carry.
 - `l3fwd` is built from Debian's dpdk-doc with one change: it asks for no receive checksum
   offload, which no memif port offers. `testpmd io` and `mac` route nothing; they are the
