@@ -3,6 +3,7 @@
 //
 // service_ratio/D/F: vectors of open connections between vectors of plainly routed packets,
 //   64 flows each; D 0: client to service, 1: reply; F: 4 or 6. Medians, and their ratio.
+// service_bystander/F: routed packets where others have connections to services.
 // service_hit/D/N: the same of N open connections in random order.
 // service_open: first packets of UDP flows: pick, record, translate.
 #include <optional>
@@ -34,15 +35,15 @@ Bytes routed(Family family) {
 }
 Bytes request(Family family) {
   const Bytes udp = test::udp(test::filler(22));
-  return family == Family::ip4
-             ? test::eth(kEtherIp4, test::ip4({.destination = test::kVip4}, udp))
-             : test::eth(kEtherIp6, test::ip6({.destination = test::kVip6}, udp));
+  return family == Family::ip4 ? test::eth(kEtherIp4, test::ip4({.destination = test::kVip4}, udp))
+                               : test::eth(kEtherIp6, test::ip6({.destination = test::kVip6}, udp));
 }
 Bytes reply(Family family) {
   const test::Eth from_pod_b{.source = test::mac("02:00:00:00:00:0b")};
   const Bytes udp = test::udp(test::filler(22));
   return family == Family::ip4
-             ? test::eth(kEtherIp4, test::ip4({.source = "10.1.0.3", .destination = "10.1.0.2"}, udp),
+             ? test::eth(kEtherIp4,
+                         test::ip4({.source = "10.1.0.3", .destination = "10.1.0.2"}, udp),
                          from_pod_b)
              : test::eth(kEtherIp6, test::ip6({.source = "fd00::3", .destination = "fd00::2"}, udp),
                          from_pod_b);
@@ -71,8 +72,7 @@ class FlowTraffic {
         l4_(sizeof(EthernetHeader) +
             (family == Family::ip4 ? sizeof(Ip4Header) : sizeof(Ip6Header))),
         traffic_(lab, direction == Direction::forward ? request(family) : reply(family),
-                 kVectorSize,
-                 direction == Direction::forward ? test::kPodA : test::kPodB) {}
+                 kVectorSize, direction == Direction::forward ? test::kPodA : test::kPodB) {}
 
   // A vector of flows `first`, `first` + `step` and so on, below `flows`, a power of two.
   void receive(uint32_t first, uint32_t step = 1, uint32_t flows = kMostFlows) {
@@ -82,8 +82,8 @@ class FlowTraffic {
       Packet& packet = lab_.vector().packets[i];
       const auto client = static_cast<uint16_t>(flow);
       const bool forward = direction_ == Direction::forward;
-      const auto other = __builtin_bswap16(static_cast<uint16_t>(
-          (forward ? kFrontendPort : kBackendPort) + flow / kClientPorts));
+      const auto other = __builtin_bswap16(
+          static_cast<uint16_t>((forward ? kFrontendPort : kBackendPort) + flow / kClientPorts));
       store(packet.data() + l4_, ports_word(forward ? client : other, forward ? other : client));
     }
   }
@@ -106,21 +106,16 @@ bool open(Lab& lab, Family family, uint32_t flows) {
   return lab.connections().stats().created == flows;
 }
 
-void service_ratio(benchmark::State& state) {
-  const auto direction = static_cast<Direction>(state.range(0));
-  const auto family = static_cast<Family>(state.range(1));
+// Vectors that `receive` puts into `lab`, between vectors of a lab without services.
+void compare_with_routed(benchmark::State& state, Family family, Lab& lab, auto receive) {
   Lab plain;
-  Lab lab;
-  serve_all(lab);
   VectorTraffic plain_traffic(plain, routed(family), kVectorSize);
-  FlowTraffic traffic(lab, family, direction);
-  if (!open(lab, family, kVectorSize)) state.SkipWithError("not every connection was made");
   VectorCycles without;
   VectorCycles with;
   for (auto _ : state) {
     plain_traffic.receive();
     without.add(run_vector(plain));
-    traffic.receive(0);
+    receive();
     with.add(run_vector(lab));
   }
   state.counters["routed"] = without.median() / kVectorSize;
@@ -128,7 +123,27 @@ void service_ratio(benchmark::State& state) {
   state.counters["ratio"] = with.median() / without.median();
   state.SetLabel("cache-warm");
 }
+
+void service_ratio(benchmark::State& state) {
+  const auto direction = static_cast<Direction>(state.range(0));
+  const auto family = static_cast<Family>(state.range(1));
+  Lab lab;
+  serve_all(lab);
+  if (!open(lab, family, kVectorSize)) state.SkipWithError("not every connection was made");
+  FlowTraffic traffic(lab, family, direction);
+  compare_with_routed(state, family, lab, [&] { traffic.receive(0); });
+}
 BENCHMARK(service_ratio)->ArgsProduct({{0, 1}, {4, 6}});
+
+void service_bystander(benchmark::State& state) {
+  const auto family = static_cast<Family>(state.range(0));
+  Lab lab;
+  serve_all(lab);
+  if (!open(lab, family, kVectorSize)) state.SkipWithError("not every connection was made");
+  VectorTraffic traffic(lab, routed(family), kVectorSize);
+  compare_with_routed(state, family, lab, [&] { traffic.receive(); });
+}
+BENCHMARK(service_bystander)->Arg(4)->Arg(6);
 
 void service_hit(benchmark::State& state) {
   const auto direction = static_cast<Direction>(state.range(0));
