@@ -9,6 +9,7 @@ from lab.run import TREE
 from lab.services import Connection, Datagrams, Server, apply, ask, compact
 
 LAB = TREE / "tests/e2e/lab"
+QUOTA = 4096  # connections of one pod: an eighth of all
 VIP, TARGET = "10.96.5.10", "10.96.5.11"
 
 
@@ -54,7 +55,7 @@ def finished(process):
 # themselves.
 @pytest.mark.release_only
 def test_a_flood_of_new_flows_from_one_pod_costs_others_nothing(make_node, pods):
-    node = make_node(config=node_config(dataplane={"connections": 32768}))
+    node = make_node(config=node_config(dataplane={"connections": 8 * QUOTA}))
     node.up()
     server_pod, client, flooder, sink = (
         pods.kernel(node, stem) for stem in ("server", "client", "flooder", "sink"))
@@ -66,31 +67,29 @@ def test_a_flood_of_new_flows_from_one_pod_costs_others_nothing(make_node, pods)
         connection = Connection(client.netns, VIP)
         probe = Probe(client, VIP)
         before = connection.ask()
-        seconds = 2
         flood = flooder.netns.start("/usr/bin/python3", LAB / "flow_flood.py", flooder.ifname,
-                                    flooder.mac, flooder.ip4, TARGET, 80, seconds)
+                                    flooder.mac, flooder.ip4, TARGET, 80, 2)
         probe.run_while(lambda: flood.poll() is None)
-        flows = finished(flood)
-        assert flows / seconds > 20_000
+        assert finished(flood) > 2 * QUOTA  # in two seconds; where nothing else runs, 400,000
         assert probe.sent > 200
         assert probe.answered == probe.sent
         assert connection.ask() == before
         assert ask(client, VIP).server == "server"  # there is room for others
         assert node.drops()["connection_quota"] > 0
         stats = node.ctl("conn", "stats")
-        assert stats["in_use"] < stats["capacity"] / 4
+        assert QUOTA <= stats["in_use"] < 2 * QUOTA
     finally:
         if connection:
             connection.close()
         server.stop()
 
 
-SERVICES = 32  # whose endpoint comes or goes with each file
+SERVICES = 128  # whose endpoint comes or goes with each file
 
 
 def write_services(file, *backends):
     documents = [
-        compact(f"web-{i}", vips=[f"10.96.5.{100 + i}"], ports=["80/udp->8080"], backends=backends)
+        compact(f"web-{i}", vips=[f"10.96.5.{1 + i}"], ports=["80/udp->8080"], backends=backends)
         for i in range(SERVICES)
     ]
     file.write_text(json.dumps(documents))
@@ -106,7 +105,7 @@ def test_a_thousand_endpoint_changes_a_second_lose_no_packet(own_node, pods, tmp
     one = write_services(tmp_path / "one.json", stable)
     try:
         own_node.ctl("service", "apply", "-f", one)
-        probe = Probe(client, "10.96.5.100")
+        probe = Probe(client, "10.96.5.1")
         seconds = 2
         churn = own_node.netns.start("/usr/bin/python3", LAB / "endpoint_churn.py",
                                      own_node.program["ctl"], seconds, both, one,
