@@ -134,8 +134,9 @@ Status Daemon::serve_registration() {
 
 // Everything is known before the dataplane hears of anything.
 void Daemon::start_services() {
-  load_services(*controller_);
-  registry_->load(Registry::Clock::now());
+  const std::vector<StoredObject> stored = read_stored(*controller_);
+  load_services(*controller_, stored);
+  registry_->load(stored, Registry::Clock::now());
   dataplane_->start();
   service_sync_->start();
   asio::co_spawn(loop_, expire_registrations(), asio::detached);

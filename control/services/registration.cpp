@@ -140,10 +140,8 @@ void Registry::publish(const Registration& registration) {
 }
 
 // Nobody knows how long ago each was renewed, so each gets its whole time.
-void Registry::load(Clock::time_point now) {
-  const auto stored = store_.objects();
-  if (!stored) return;  // load_services() says why
-  for (const StoredObject& object : *stored) {
+void Registry::load(const std::vector<StoredObject>& stored, Clock::time_point now) {
+  for (const StoredObject& object : stored) {
     if (object.kind != kKind) continue;
     const std::string id = object.name.substr(object.service.size() + 1);
     const auto parsed = parse_registration({object.space, object.service}, id, object.document);

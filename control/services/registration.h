@@ -42,7 +42,8 @@ class Registry {
   Registry(Store& store, ServiceCatalog& catalog, std::function<void()> changed)
       : store_(store), catalog_(catalog), changed_(std::move(changed)) {}
 
-  void load(Clock::time_point now);
+  // Of the store's objects: each has all of its time again, as nobody could keep it alive.
+  void load(const std::vector<StoredObject>& stored, Clock::time_point now);
   HttpResponse answer(const HttpRequest& request, Clock::time_point now);
   // Removes whom nobody has kept alive; to be called often.
   void expire(Clock::time_point now);

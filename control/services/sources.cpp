@@ -21,14 +21,9 @@ constexpr char kLabelsArgument[] = "WEIR_LABELS";    // of CNI_ARGS
 constexpr char kLabelsAnnotation[] = "weir/labels";  // of the pod
 
 // What an older weir had kept may be refused today: it is named and left out.
-void load_stored(Controller& controller) {
-  const auto stored = controller.store.objects();
-  if (!stored) {
-    spdlog::error("services: {}", stored.error().text);
-    return;
-  }
+void load_stored(Controller& controller, const std::vector<StoredObject>& stored) {
   ServiceObjects objects;
-  for (const StoredObject& object : *stored) {
+  for (const StoredObject& object : stored) {
     if (object.kind != "Service" && object.kind != "EndpointSlice") continue;
     const auto document = cni::parse_json(object.document, cni::Keys::verbatim);
     const auto parsed = document ? parse_object(*document, objects) : document.error();
@@ -148,9 +143,16 @@ void load_pods(Controller& controller) {
 
 }  // namespace
 
-void load_services(Controller& controller) {
+std::vector<StoredObject> read_stored(Controller& controller) {
+  auto stored = controller.store.objects();
+  if (stored) return *std::move(stored);
+  spdlog::error("services: {}", stored.error().text);
+  return {};
+}
+
+void load_services(Controller& controller, const std::vector<StoredObject>& stored) {
   controller.services.set_node(read_node_facts(controller));
-  load_stored(controller);
+  load_stored(controller, stored);
   load_directory(controller);
   load_pods(controller);
 }

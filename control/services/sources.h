@@ -7,8 +7,13 @@
 
 namespace weir::control {
 
-// All of them, before the first replay. What cannot be read is reported and left out.
-void load_services(Controller& controller);
+// The store's objects, read once for load_services() and Registry::load(); an error is
+// reported and leaves none: what other sources have is served all the same.
+std::vector<StoredObject> read_stored(Controller& controller);
+
+// All of them but registrations, before the first replay. What cannot be read is reported and
+// left out.
+void load_services(Controller& controller, const std::vector<StoredObject>& stored);
 
 // services.directory again, in the order of names. On an error nothing changes.
 cni::Outcome<size_t> reload_directory(Controller& controller);

@@ -90,14 +90,14 @@ TEST_F(RegistryTest, ARestartForgetsNobodyAndGivesTheWholeTimeAgain) {
   catalog_.replace(ServiceSource::registration, {});
   open();
   now_ += seconds(100);
-  registry_->load(now_);
+  registry_->load(*store_->objects(), now_);
   EXPECT_THAT(backends(), ElementsAre("10.244.0.5:8080"));
   registry_->expire(now_ + seconds(9));
   EXPECT_THAT(backends(), ElementsAre("10.244.0.5:8080"));
   registry_->expire(now_ + seconds(10));
   EXPECT_THAT(backends(), IsEmpty());
   open();
-  registry_->load(now_);
+  registry_->load(*store_->objects(), now_);
   EXPECT_THAT(backends(), IsEmpty());
 }
 
