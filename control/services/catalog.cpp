@@ -164,6 +164,7 @@ void ServiceCatalog::set_pod(uint64_t attachment, AttachedPod pod) {
   }
 }
 
+// By attachment, not by name: a pod's successor of the same name may be here already.
 void ServiceCatalog::remove_pod(uint64_t attachment) {
   const auto found = pods_.find(attachment);
   if (found == pods_.end()) return;
@@ -193,6 +194,8 @@ std::vector<ObjectName> ServiceCatalog::names() const {
   return names;
 }
 
+// The first by name of all that want the address and port: which one wins does not depend on
+// who came first, so it is the same after a restart.
 const ObjectName* ServiceCatalog::owner(const api::FrontendKey& key) const {
   const auto found = claims_.find(key);
   return found == claims_.end() ? nullptr : &*found->second.begin();

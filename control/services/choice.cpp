@@ -42,6 +42,8 @@ Topology topology_of(const std::vector<Candidate>& candidates, const NodeFacts& 
   return zone_hints && for_zone ? Topology::zone : Topology::none;
 }
 
+// Told apart for `weirctl service explain` alone: neither gets new connections while another
+// endpoint is ready.
 Use not_usable(const Endpoint& endpoint) {
   return is_draining(endpoint) ? Use::draining : Use::not_ready;
 }
@@ -80,6 +82,8 @@ const char* to_text(Use use) {
   return "hinted for another zone";
 }
 
+// In the order of addresses, whatever order slices came in: the same endpoints must make the
+// same records, or every change of a slice would be sent as a change of its groups.
 std::vector<Candidate> find_candidates(const ServicePort& port, Family family,
                                        const std::vector<const EndpointSlice*>& slices,
                                        const NodeFacts& node) {

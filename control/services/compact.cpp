@@ -172,6 +172,8 @@ Json ingress_of(const std::vector<std::string>& addresses) {
   return list;
 }
 
+// What the form shares with Kubernetes is checked by the parser of Services alone, so that both
+// forms are refused for the same reasons.
 Json spec_of(cni::FieldReader& reader, Json ports) {
   Json spec{{"clusterIPs", reader.texts("vips")},
             {"ports", std::move(ports)},

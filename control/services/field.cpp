@@ -18,6 +18,7 @@ cni::Error in_object(const std::string& kind, const ObjectName& name, cni::Error
   return error;
 }
 
+// Bounds keep one document from holding the control thread, which also answers ADD and DEL.
 const Json* bounded_array(cni::FieldReader& reader, const char* key, const std::string& where,
                           size_t limit) {
   const Json* list = reader.array(key);

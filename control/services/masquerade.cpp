@@ -44,6 +44,8 @@ bool Masquerade::covers(Family family) const {
   return !mine.empty() && std::ranges::none_of(mine, whole) && !of_family(pods, family).empty();
 }
 
+// Packets for pods go by the host port: what the dataplane gets must keep the addresses that
+// its policies and services go by.
 std::string masquerade_chain(const Masquerade& masquerade, const std::string& interface) {
   const std::string rules = rule(masquerade, Family::ip4) + rule(masquerade, Family::ip6);
   if (rules.empty()) return "";

@@ -25,6 +25,7 @@ void read_conditions(cni::FieldReader& reader, Endpoint& endpoint) {
   endpoint.terminating = condition(*conditions, "terminating", false);
 }
 
+// Hints only prefer, so one that makes no sense is passed over; the endpoint is good without.
 std::vector<std::string> hint_names(const Json& hints, const char* key) {
   std::vector<std::string> names;
   const auto list = hints.find(key);
@@ -75,6 +76,7 @@ Endpoint read_endpoint(cni::FieldReader& slice, const Json& object, const std::s
   return endpoint;
 }
 
+// A slice without ports is valid: the endpoints of a service without any.
 void read_slice_ports(cni::FieldReader& root, EndpointSlice& slice) {
   const Json* ports = bounded_array(root, "ports", "ports", kMaxServicePorts);
   for (size_t i = 0; ports != nullptr && i < ports->size(); ++i) {

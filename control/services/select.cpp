@@ -24,6 +24,7 @@ std::vector<EndpointPort> target_ports(const Service& service) {
 
 }  // namespace
 
+// Never an error: labels come with an ADD, and a slip in one must not keep a pod from starting.
 Labels parse_labels(const std::string& text, char mark) {
   Labels labels;
   size_t begin = 0;
@@ -40,6 +41,8 @@ Labels parse_labels(const std::string& text, char mark) {
   return labels;
 }
 
+// An empty selector selects nobody, as in Kubernetes, where such services have endpoints of
+// their own: all pods of the namespace would be the worst guess.
 bool selects(const Labels& selector, const Labels& labels) {
   const auto matches = [&](const auto& wanted) {
     const auto found = labels.find(wanted.first);
@@ -70,10 +73,13 @@ std::vector<EndpointSlice> select_pods(const Service& service, const AttachedPod
   return slices;
 }
 
+// '@' is in no name of Kubernetes, so no object of a user meets this one. With the attachment's
+// number, as a restarted pod may be attached before its former self is gone.
 ObjectName host_port_name(uint64_t attachment, const AttachedPod& pod) {
   return {"@pods", pod.name.space + "." + pod.name.name + "." + std::to_string(attachment)};
 }
 
+// Policy Local: a mapping leads to this pod, and its clients are seen with their own addresses.
 ServiceObjects host_port_objects(uint64_t attachment, const AttachedPod& pod,
                                  const NodeFacts& node) {
   ServiceObjects objects;

@@ -71,6 +71,7 @@ void ServiceSync::replayed(const std::vector<Error>& failed) {
   if (!failed.empty()) schedule_retry();
 }
 
+// One retry at a time sends all of it again, so it does not matter how many failed.
 void ServiceSync::schedule_retry() {
   if (std::exchange(retrying_, true)) return;
   asio::co_spawn(loop_, send_again(), asio::detached);
