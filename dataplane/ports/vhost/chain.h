@@ -19,7 +19,7 @@ namespace weir::dataplane::vhost {
 inline constexpr uint16_t kMaxChain = 32;
 
 // How a pod broke the rules of its rings; the port is quarantined for it. Texts follow
-// "transmit ring: " or "receive ring: ", as the pod's owner sees them.
+// "transmit ring: " or "receive ring: ", as the pod's owner sees them; but not the last.
 #define WEIR_VHOST_FAULTS(X)                                                \
   X(none, "")                                                               \
   X(index, "available index moved beyond the ring")                         \

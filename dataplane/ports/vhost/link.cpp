@@ -252,8 +252,10 @@ std::string Link::fault_text() const {
   const uint8_t fault = fault_.load(std::memory_order_acquire);  // what set_fault() stored
   if (fault == 0) return {};
   const auto receive = static_cast<uint8_t>(Side::receive);
+  const char* const text = kTexts[fault & ~receive];
+  if ((fault & ~receive) == static_cast<uint8_t>(Fault::memory)) return text;  // of both rings
   return std::string((fault & receive) != 0 ? "receive ring: " : "transmit ring: ") +
-         kTexts[fault & ~receive];
+         text;
 }
 
 }  // namespace weir::dataplane::vhost
