@@ -73,15 +73,16 @@ def footprint(pid):
 
 
 class Attack:
-    """One case against one memif port."""
+    """One case against one port; `kind` of clients."""
 
-    def __init__(self, node, pod):
+    def __init__(self, node, pod, kind=MemifClient):
         self.node = node
         self.pod = pod
+        self.kind = kind
         self.clients = []
 
     def client(self, **options):
-        self.clients.append(MemifClient(self.pod.socket_path, **options))
+        self.clients.append(self.kind(self.pod.socket_path, **options))
         return self.clients[-1]
 
     def port(self):
@@ -110,11 +111,14 @@ class Attack:
 
 @pytest.fixture
 def attack(node, neighbours, victim):
+    yield from attacked(node, neighbours, Attack(node, victim))
+
+
+def attacked(node, neighbours, one):
     """The case runs inside; afterwards everything has to be as before."""
     pid = node.pid("dataplane")
     before = footprint(pid)
     sent_before, lost_before = neighbours.counts()
-    one = Attack(node, victim)
     try:
         yield one
     finally:
