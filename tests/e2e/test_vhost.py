@@ -5,8 +5,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from lab.node import node_config
 from lab.run import wait_for
 from lab.testpmd import Testpmd
+from test_memif import address, tcp_into_tap
+from test_memif_dpdk import echo
 
 
 def link_up(node, pod):
@@ -92,3 +95,30 @@ def test_udp_comes_back(node, pods, vhost):
             for size in (0, 1, 100, 1400):
                 udp.sendto(b"x" * size, (vhost.ip4, 7000))
                 assert udp.recvfrom(2048) == (b"x" * size, (vhost.ip4, 7000))
+
+
+def test_tcp_through_a_kernel_stack(node, pods, vhost):
+    """testpmd joins the port to a tap in the pod; it takes no offload, so weir cuts segments."""
+    kernel = pods.kernel(node)
+    with Testpmd(vhost, "io", vdevs=["net_tap0,iface=vhosttap"]):
+        link_up(node, vhost)
+        assert not node.ctl("port", "show", vhost.ip4)["vhost_user"]["offload"]
+        address(vhost, "vhosttap")
+        for version in (4, 6):
+            kernel.ping(vhost.addresses[version])
+            report = tcp_into_tap(kernel, vhost, version)
+            assert report["end"]["sum_received"]["bytes"] > 100_000
+
+
+@pytest.mark.release_only  # as memif's: DPDK's buffers make the difference, not the build
+@pytest.mark.parametrize("mbuf", [2176, 9728])
+def test_jumbo_frames(make_node, pods, mbuf):
+    """One large buffer, or several small ones for a frame."""
+    node = make_node(config=node_config(network={"mtu": 9000}))
+    node.up()
+    kernel, vhost = pods.kernel(node), pods.vhost(node)
+    with Testpmd(vhost, "icmpecho", eal=("--no-huge", "-m", "256"),
+                 options=(f"--mbuf-size={mbuf}", "--max-pkt-len=9018", "--enable-scatter")):
+        link_up(node, vhost)
+        for size in (56, 1472, 8972):
+            assert echo(kernel, vhost.ip4, size, "-M", "do")
