@@ -50,6 +50,7 @@ struct UplinkConfig {
   std::vector<InterfaceAddress> addresses;  // one of a family at most; never empty
   uint16_t mtu = 0;     // L3 bytes; 0 = the device's
   uint16_t queues = 0;  // of the device at most; 0 = one a worker
+  bool default_route = false;  // a kernel interface with the node's default route may be used
 };
 
 struct RouteConfig {

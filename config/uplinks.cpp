@@ -72,13 +72,19 @@ Status read_queues(const Json& value, const std::string& path, UplinkConfig& upl
   return {};
 }
 
+Status read_default_route(const Json& value, const std::string& path, UplinkConfig& uplink) {
+  if (!value.is_boolean()) return wrong(path, value, "true or false");
+  uplink.default_route = value.get<bool>();
+  return {};
+}
+
 struct UplinkKey {
   std::string_view name;
   Read read;
 };
 constexpr std::array kUplinkKeys{UplinkKey{"name", read_name}, UplinkKey{"devargs", read_devargs},
                                  UplinkKey{"addresses", read_addresses}, UplinkKey{"mtu", read_uplink_mtu},
-                                 UplinkKey{"queues", read_queues}};
+                                 UplinkKey{"queues", read_queues}, UplinkKey{"default_route", read_default_route}};
 
 Status read_uplink(const Json& value, const std::string& path, UplinkConfig& uplink) {
   const std::string wanted = R"(an object with name, devargs and addresses)";
@@ -86,7 +92,7 @@ Status read_uplink(const Json& value, const std::string& path, UplinkConfig& upl
   for (const auto& [name, item] : value.items()) {
     const auto known = std::ranges::find(kUplinkKeys, std::string_view(name), &UplinkKey::name);
     if (known == kUplinkKeys.end()) {
-      return complain(path + "." + name, "is not a known key; use name, devargs, addresses, mtu or queues");
+      return complain(path + "." + name, "is not a known key; use name, devargs, addresses, mtu, queues or default_route");
     }
     if (Status s = known->read(item, path + "." + name, uplink); !s) return s;
   }

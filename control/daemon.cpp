@@ -13,6 +13,7 @@
 #include "control/reconcile/host_port.h"
 #include "control/reconcile/spool.h"
 #include "control/reconcile/startup.h"
+#include "control/reconcile/uplinks.h"
 #include "control/server/dispatcher.h"
 #include "control/server/listen.h"
 #include "control/services/sources.h"
@@ -170,6 +171,7 @@ void Daemon::on_replayed(const ReplayReport& report) {
   }
   for (const Error& error : report.failed_routes) spdlog::warn("dataplane: route {}", error.text);
   service_sync_->replayed(report.services.failed);
+  keep_kernel_from_forwarding(config_.network);
   services_sent();            // the plan may have held changes that no flush sent
   host_services_->refresh();  // the host port's interface may have been made anew
   if (!report.failed_ports.empty()) {
@@ -236,6 +238,7 @@ void Daemon::reload() {
 }
 
 void Daemon::refresh_node() {
+  keep_kernel_from_forwarding(config_.network);
   services_.set_node(read_node_facts(*controller_));
   service_sync_->changed();
 }

@@ -19,5 +19,8 @@ Status enable_ip6(const std::string& ifname);
 bool forwards(Family family);
 // IPv4 alone: with IPv6 it would also end router advertisements' effect on the node.
 Status enable_forwarding4();
+// The kernel no longer forwards what comes in through the interface, both families. Success
+// where it has no IPv6, and while there is no such interface.
+Status stop_forwarding_from(const std::string& ifname);
 
 }  // namespace weir::control

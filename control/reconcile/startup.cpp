@@ -7,6 +7,7 @@
 #include "control/reconcile/desired_state.h"
 #include "control/reconcile/records.h"
 #include "control/reconcile/spool.h"
+#include "control/reconcile/uplinks.h"
 
 namespace weir::control {
 
@@ -58,6 +59,12 @@ Task<> retry_ports(Controller& controller, std::vector<ReplayReport::Failure> fa
     if (!controller.dataplane.ready()) co_return;  // its next replay has them all
     std::vector<ReplayReport::Failure> left;
     for (const ReplayReport::Failure& failure : failures) {
+      if (const auto uplink = find_uplink(controller.config.network, failure.port_key)) {
+        const auto open = [&](api::Client& client) { return client.uplink_set(*uplink); };
+        const auto set = co_await controller.dataplane.call<Result<api::PortState>>(open);
+        if (!set) left.push_back({failure.port_key, set.error()});
+        continue;
+      }
       const auto row = controller.store.find_attachment(failure.port_key);
       if (!row || !*row || (*row)->state != AttachmentState::ready) continue;
       const Result<ReplayPort> port = replay_port(controller, **row);

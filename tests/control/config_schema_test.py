@@ -18,6 +18,8 @@ GOOD = [
     {"control": {"metrics": "[::1]:9470"}},
     {"dataplane": {"workers": [0, 1], "hugepages": "off"}},
     {"network": {"mtu": 9000, "pod_cidrs": ["10.0.0.0/16"]}},
+    {"network": {"uplinks": [{"name": "u", "devargs": "net_null0", "addresses": ["192.0.2.1/24"], "mtu": 1500}]}},
+    {"network": {"routes": [{"prefix": "10.244.1.0/24", "via": "192.0.2.2"}]}},
 ]
 BAD = [
     [],
@@ -29,6 +31,9 @@ BAD = [
     {"network": {"socket_mode": "4755"}},
     {"network": {"host_interface": "a/b"}},
     {"network": {"pod_cidrs": []}},
+    {"network": {"uplinks": [{"name": "u", "devargs": "net_null0"}]}},
+    {"network": {"uplinks": [{"name": "u", "devargs": "net_null0", "addresses": ["192.0.2.1"]}]}},
+    {"network": {"routes": [{"prefix": "10.244.1.0/24"}]}},
     {"dataplane": {"workers": []}},
     {"dataplane": {"workers": [0, 0]}},
     {"dataplane": {"hugepages": "yes"}},

@@ -120,6 +120,27 @@ const Bad kBad[] = {
      "network.socket_owner names the user \"no-such-user\", who does not exist"},
     {"SocketGroup", R"({"network": {"socket_group": "no-such-group"}})",
      "does not exist; create it"},
+    {"UplinksObject", R"({"network": {"uplinks": {}}})", "network.uplinks must be a list"},
+    {"UplinkKey", R"({"network": {"uplinks": [{"nam": "u"}]}})", "network.uplinks[0].nam is not a known key"},
+    {"UplinkDevargs", R"({"network": {"uplinks": [{"devargs": ""}]}})", "network.uplinks[0].devargs must be"},
+    {"UplinkLength", R"({"network": {"uplinks": [{"addresses": ["192.0.2.1/33"]}]}})",
+     "network.uplinks[0].addresses[0] must be at most one IPv4 and one IPv6 address"},
+    {"UplinkFamilyTwice", R"({"network": {"uplinks": [{"addresses": ["192.0.2.1/24", "192.0.2.2/24"]}]}})",
+     "network.uplinks[0].addresses[1] must be at most one"},
+    {"UplinkHalf", R"({"network": {"uplinks": [{"name": "u", "devargs": "d"}]}})",
+     "an object with name, devargs and addresses"},
+    {"UplinkTwice",
+     R"({"network": {"uplinks": [{"name": "u", "devargs": "d", "addresses": ["192.0.2.1/24"]},
+                                 {"name": "u", "devargs": "e", "addresses": ["192.0.3.1/24"]}]}})",
+     "network.uplinks[1].name is \"u\" again"},
+    {"UplinkQueues", R"({"network": {"uplinks": [{"queues": 0}]}})", "from 1 to 64"},
+    {"UplinkDefaultRoute", R"({"network": {"uplinks": [{"default_route": 1}]}})", "true or false"},
+    {"RouteFamily", R"({"network": {"routes": [{"prefix": "10.0.0.0/8", "via": "fd00::1"}]}})",
+     "an object with prefix and via"},
+    {"RouteHostBits", R"({"network": {"routes": [{"prefix": "10.0.0.1/8", "via": "10.0.0.2"}]}})",
+     "network.routes[0].prefix must be a prefix"},
+    {"RouteTwice", R"({"network": {"routes": [{"prefix": "::/0", "via": "fd00::1"}, {"prefix": "::/0", "via": "fd00::2"}]}})",
+     "has the prefix ::/0 again"},
     {"NodeName", R"({"node": {"name": "a b"}})", "node.name must be this node's name"},
     {"NodeZone", R"({"node": {"zone": 1}})", "node.zone must be a zone"},
     {"DirectoryRelative", R"({"services": {"directory": "a"}})", "an absolute path"},
@@ -146,9 +167,12 @@ TEST(Config, EveryKeyIsRead) {
     "dataplane": {"workers": [1023, 7], "hugepages": "required", "memory_mib": 64, "connections": 4096, "log_level": "off",
                   "eal_args": ["--a", "b"]},
     "control": {"log_level": "trace", "metrics": "[::1]:1"},
-    "network": {"name": "n.1", "pod_cidrs": ["10.0.0.0/29", "10.0.0.8/29"],
-                "non_masquerade_cidrs": ["10.0.0.0/8", "::/0"], "mtu": 68, "max_pods": 7,
-                "host_interface": "w", "socket_mode": "600", "socket_owner": "65534", "socket_group": "0"},
+    "network": {"name": "n.1", "pod_cidrs": ["10.0.0.0/29", "10.0.0.8/29"], "non_masquerade_cidrs": ["10.0.0.0/8", "::/0"],
+                "mtu": 68, "max_pods": 7,
+                "host_interface": "w", "socket_mode": "600", "socket_owner": "65534", "socket_group": "0",
+                "uplinks": [{"name": "u", "devargs": "net_null0", "addresses": ["2001:db8::1/64", "192.0.2.1/24"],
+                             "mtu": 9000, "queues": 2, "default_route": true}],
+                "routes": [{"prefix": "10.1.0.0/16", "via": "192.0.2.2"}]},
     "node": {"name": "n1", "zone": "z1"},
     "services": {"directory": "/d", "registration": "[::1]:2", "cluster_cidrs": ["10.0.0.0/8"]}})",
                             "x", {.check_cores = false});
@@ -171,6 +195,19 @@ TEST(Config, EveryKeyIsRead) {
   EXPECT_EQ(config->network.socket_mode, 0600U);
   EXPECT_EQ(config->network.socket_uid, 65534U);
   EXPECT_EQ(config->network.socket_gid, 0U);
+  ASSERT_EQ(config->network.uplinks.size(), 1U);
+  const UplinkConfig& uplink = config->network.uplinks[0];
+  EXPECT_EQ(uplink.name, "u");
+  EXPECT_EQ(uplink.devargs, "net_null0");
+  ASSERT_EQ(uplink.addresses.size(), 2U);
+  EXPECT_EQ(to_string(uplink.addresses[1].address), "192.0.2.1");
+  EXPECT_EQ(uplink.addresses[1].length, 24);
+  EXPECT_EQ(uplink.mtu, 9000);
+  EXPECT_EQ(uplink.queues, 2);
+  EXPECT_TRUE(uplink.default_route);
+  ASSERT_EQ(config->network.routes.size(), 1U);
+  EXPECT_EQ(to_string(config->network.routes[0].prefix), "10.1.0.0/16");
+  EXPECT_EQ(to_string(config->network.routes[0].via), "192.0.2.2");
   EXPECT_EQ(config->node.name, "n1");
   EXPECT_EQ(config->node.zone, "z1");
   EXPECT_EQ(config->services.directory, "/d");

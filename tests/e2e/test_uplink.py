@@ -4,7 +4,7 @@ import pytest
 from lab.node import GATEWAY_MAC
 from lab.packets import IP, UDP, Ether, IPv6, PacketSocket, checksum_fault
 from lab.run import wait_for
-from lab.site import UPLINK, WIRE4, WIRE6
+from lab.site import UPLINK, WIRE4, WIRE6, Site, uplink_config
 from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr
 from scapy.layers.l2 import ARP
 
@@ -115,13 +115,14 @@ def test_unasked_announcements_move_nobody(two_nodes):
     two_nodes.b.ping(two_nodes.a.ip4)
 
 
-@pytest.mark.parametrize("nobody", [WIRE4.format(99), WIRE6.format(99)])
-def test_silent_neighbour_is_unreachable(two_nodes, nobody):
-    """Its packets wait while it is asked three times; then their sender is told."""
-    done = two_nodes.a.run("ping", "-n", "-c", "1", "-W", "6", nobody, check=False)
-    assert "nreachable" in done.stdout, done.stdout
+def test_silent_neighbour_is_unreachable(two_nodes):
+    """Packets wait while it is asked three times; then their sender is told."""
+    nobody = (WIRE4.format(99), WIRE6.format(99))
+    pings = [two_nodes.a.netns.start("ping", "-n", "-c", "1", "-W", "6", one) for one in nobody]
+    for ping in pings:
+        assert "nreachable" in ping.communicate(timeout=20)[0]
     states = {n["address"]: n["state"] for n in two_nodes.nodes[0].ctl("neighbor", "list")}
-    assert states[nobody] == "failed"
+    assert {states[one] for one in nobody} == {"failed"}
 
 
 def test_link_flap_recovers(two_nodes):
@@ -143,3 +144,36 @@ def test_restarted_dataplane_gets_its_uplink_back(two_nodes):
     node.up()
     wait_for(lambda: two_nodes.resolved(node), 10, "gateways that answer")
     two_nodes.a.ping(two_nodes.b.ip4)
+
+
+def test_kernel_does_not_forward_beside_weir(two_nodes):
+    """It gets each frame too, and Kubernetes has it forward; echoes come once all the same."""
+    setting = "net.ipv4.conf.{}.forwarding"
+    node = two_nodes.nodes[1]
+    node.run("sysctl", "-qw", setting.format("weir0") + "=1")
+    assert node.run("sysctl", "-n", setting.format(UPLINK)).stdout.strip() == "0"
+    done = two_nodes.a.run("ping", "-n", "-c", "3", "-i", "0.05", two_nodes.b.ip4)
+    assert "DUP" not in done.stdout and " 0% packet loss" in done.stdout
+
+
+def test_wire_smaller_than_the_pods_mtu(make_node, pods):
+    """The sender is told, and TCP adapts."""
+    site = Site(make_node, mtu=1400)
+    a, b = (pods.kernel(node) for node in site.nodes)
+    for address, size in ((b.ip4, 1472), (b.ip6, 1452)):
+        done = a.run("ping", "-n", "-c", "1", "-W", "2", "-M", "do", "-s", size, address, check=False)
+        assert "1400" in done.stdout, done.stdout
+    for version in (4, 6):
+        report = a.iperf_to(b, version, seconds=1)
+        assert report["end"]["sum_received"]["bits_per_second"] > 10e6
+
+
+def test_interface_with_the_default_route_is_left_alone(make_node):
+    node = make_node(config=uplink_config(0))
+    node.run("ip", "link", "add", UPLINK, "type", "veth", "peer", "name", "far")
+    node.run("ip", "address", "add", "198.51.100.2/24", "dev", UPLINK)
+    node.run("ip", "link", "set", UPLINK, "up")
+    node.run("ip", "route", "add", "default", "via", "198.51.100.1")
+    node.up()
+    assert "carries the node's default route" in node.logs()
+    assert "uplink" not in {port["kind"] for port in node.ctl("port", "list")}
