@@ -37,6 +37,28 @@ Json counters_json(const api::PortCounters& counters) {
           {"drops", json_u64(counters.drops)}};
 }
 
+Json uplink_json(const api::UplinkState& uplink) {
+  return {{"devargs", field_text(uplink.devargs)},
+          {"driver", field_text(uplink.driver)},
+          {"speed_mbps", uplink.speed_mbps},
+          {"rx_queues", uplink.rx_queues},
+          {"tx_queues", uplink.tx_queues},
+          {"rx_missed", json_u64(uplink.rx_missed)},
+          {"rx_errors", json_u64(uplink.rx_errors)},
+          {"rx_no_buffer", json_u64(uplink.rx_no_buffer)},
+          {"tx_errors", json_u64(uplink.tx_errors)}};
+}
+
+void add_uplink_fields(Fields& fields, const api::UplinkState& uplink) {
+  fields.add("device", field_text(uplink.devargs));
+  fields.add("driver", field_text(uplink.driver));
+  fields.add("speed", uplink.speed_mbps == 0 ? "" : std::to_string(uplink.speed_mbps) + " Mbit/s");
+  fields.add("queues", std::to_string(uplink.rx_queues) + " receive, " + std::to_string(uplink.tx_queues) + " transmit");
+  fields.add("device lost", std::to_string(uplink.rx_missed) + " missed, " + std::to_string(uplink.rx_errors) +
+                                " receive errors, " + std::to_string(uplink.rx_no_buffer) + " without a buffer, " +
+                                std::to_string(uplink.tx_errors) + " transmit errors");
+}
+
 // Bit/s and bits, as the CNI "bandwidth" capability has them; 0 = no limit.
 Json limits_json(const api::PortLimits& limits) {
   return {{"from_pod_rate", json_u64(limits.rx_rate)},
@@ -65,6 +87,7 @@ Json state_json(const api::PortState& port) {
             {"peer_name", field_text(port.peer_name)}};
   if (config.kind == api::PortKind::memif) json["memif"] = memif_json(port);
   if (config.kind == api::PortKind::vhost_user) json["vhost_user"] = vhost_json(port);
+  if (config.kind == api::PortKind::uplink) json["uplink"] = uplink_json(port.uplink);
   if (port.limits.any()) json["limits"] = limits_json(port.limits);
   json["counters"] = counters_json(port.counters);
   return json;
@@ -206,6 +229,7 @@ std::string port_text(const api::PortState& port, std::span<const api::DropCount
   fields.add("socket", field_text(config.socket_path));
   if (config.kind == api::PortKind::memif) add_memif_fields(fields, port);
   if (config.kind == api::PortKind::vhost_user) add_vhost_fields(fields, port);
+  if (config.kind == api::PortKind::uplink) add_uplink_fields(fields, port.uplink);
   fields.add("mac", weir::to_string(config.mac));
   fields.add("mtu", std::to_string(config.mtu));
   fields.add("addresses", joined(addresses(config)));

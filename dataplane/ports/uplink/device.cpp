@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <charconv>
 
 #include "dataplane/core/packet.h"
 
@@ -26,6 +27,17 @@ constexpr uint64_t kRssFields = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_U
 
 // The device's own name: what is before the first comma.
 std::string device_name(const std::string& devargs) { return devargs.substr(0, devargs.find(',')); }
+
+// net_af_packet wants buffers of its ring's frame size, whatever the MTU; 0: not given.
+uint32_t ring_frame(const std::string& devargs) {
+  constexpr std::string_view kArgument = ",framesz=";
+  const size_t at = devargs.find(kArgument);
+  uint32_t size = 0;
+  if (at != std::string::npos) {
+    std::from_chars(devargs.data() + at + kArgument.size(), devargs.data() + devargs.size(), size);
+  }
+  return std::min<uint32_t>(size, UINT16_MAX);
+}
 
 }  // namespace
 
@@ -88,7 +100,12 @@ Status Device::configure(uint32_t workers, uint16_t most_queues) {
     return static_cast<uint16_t>(std::clamp<uint32_t>(wanted, 1, std::max<uint16_t>(there, 1)));
   };
   const uint64_t fields = info.flow_type_rss_offloads & kRssFields;
-  // A device that was made with several queues spreads over them all by itself.
+  // The kernel spreads flows over all sockets that such a device was made with.
+  if (kernel_index_ != 0 && info.max_rx_queues > wanted) {
+    return {ErrorCode::invalid_argument, "uplink " + name_ + ": its devargs make " + std::to_string(info.max_rx_queues) +
+                                             " queues, of which workers would poll " + std::to_string(wanted) +
+                                             "; make as many as there are workers"};
+  }
   const bool spreads = fields != 0 || info.max_rx_queues <= wanted;
   rx_queues_ = spreads ? at_most(info.max_rx_queues) : uint16_t{1};
   tx_queues_ = at_most(info.max_tx_queues);
@@ -130,7 +147,7 @@ Status Device::make_pool() {
     return fail("has no descriptors", error);
   }
   descriptors_ = std::min(descriptors_, tx_descriptors);
-  const uint32_t room = std::max(std::bit_ceil(mtu_ + kLargestL2), kSmallestRoom);
+  const uint32_t room = std::max({std::bit_ceil(mtu_ + kLargestL2), kSmallestRoom, ring_frame(devargs_)});
   const uint32_t data_room = std::min<uint32_t>(room + RTE_PKTMBUF_HEADROOM, UINT16_MAX);
   const uint32_t queues = rx_queues_ + tx_queues_;
   const uint32_t buffers = queues * (descriptors_ + kPoolCache + 2U * kVectorSize);

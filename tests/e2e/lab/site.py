@@ -5,11 +5,13 @@ from .run import wait_for
 
 POD_CIDRS = (("10.244.1.0/24", "fd00:10:244:1::/64"), ("10.244.2.0/24", "fd00:10:244:2::/64"))
 UPLINK = "up0"
+# The kernel reassembles IPv4 fragments before this driver gets them: room for what comes of it.
+DEVARGS = f"net_af_packet0,iface={UPLINK},framesz=16384,blocksz=16384"
 WIRE4 = "192.0.2.{}"
 WIRE6 = "2001:db8::{}"
 
 
-def uplink_config(number, devargs=f"net_af_packet0,iface={UPLINK}", **network):
+def uplink_config(number, devargs=DEVARGS, **network):
     """weir.json of node 0 or 1, with routes to the other's pods."""
     other = 1 - number
     vias = (WIRE4.format(other + 1), WIRE6.format(other + 1))
