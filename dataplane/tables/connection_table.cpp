@@ -45,7 +45,9 @@ api::FrontendKey endpoint(const FlowKey& key, const Ip6Bytes& address, uint16_t 
           .port = __builtin_bswap16(port),
           .protocol = key.protocol};
 }
-api::FrontendKey source_of(const FlowKey& key) { return endpoint(key, key.source, key.source_port); }
+api::FrontendKey source_of(const FlowKey& key) {
+  return endpoint(key, key.source, key.source_port);
+}
 api::FrontendKey destination_of(const FlowKey& key) {
   return endpoint(key, key.destination, key.destination_port);
 }

@@ -58,7 +58,8 @@ class ConnectionConcurrentTest : public testing::Test {
   }
   std::string fault_in(const Connection& connection, const FlowKey& key) const {
     if (connection.key() != key) return "a record of another flow";
-    if (connection.reverse_key().source != pool_.address(connection.backend_id).address) return "a torn record";
+    if (connection.reverse_key().source != pool_.address(connection.backend_id).address)
+      return "a torn record";
     return "";
   }
 

@@ -105,7 +105,8 @@ class ConnectionModelTest : public ConnectionFixture {
     const Connection& connection = *added.connection;
     ASSERT_EQ(connection.key(), wanted.key);
     ASSERT_FALSE(live_.contains(connection.reverse_key()));
-    ASSERT_EQ(connection.reverse_key(), reverse_of(wanted, wire_port(connection.reverse_key().destination_port)));
+    ASSERT_EQ(connection.reverse_key(),
+              reverse_of(wanted, wire_port(connection.reverse_key().destination_port)));
     const Entry entry{.forward = wanted.key,
                       .reverse = connection.reverse_key(),
                       .backend = wanted.backend_id,
