@@ -69,7 +69,9 @@ const char* icmp_meaning(bool ip4, uint8_t type, uint8_t code) {
 
 bool has(const api::PathTrace& path, uint32_t flag) { return (path.flags & flag) != 0; }
 bool is_ip4(const api::PathTrace& path) { return path.source.address.is_ip4(); }
-bool has_ports(const api::PathTrace& path) { return path.source.protocol != 1 && path.source.protocol != 58; }
+bool has_ports(const api::PathTrace& path) {
+  return path.source.protocol != 1 && path.source.protocol != 58;
+}
 bool leaves(const api::PathTrace& path) { return path.out_key != 0; }
 bool translated(const api::PathTrace& path) { return path.choice != api::PathChoice::none; }
 
@@ -118,15 +120,15 @@ std::string service_text(const api::PathTrace& path) {
 
 std::string nat_text(const api::PathTrace& path) {
   if (!translated(path)) return "";
-  return has(path, api::kPathReply)
-             ? "back to " + endpoint_text(path.new_destination) + " from " + endpoint_text(path.new_source)
-             : "destination " + endpoint_text(path.new_destination);
+  return has(path, api::kPathReply) ? "back to " + endpoint_text(path.new_destination) + " from " +
+                                          endpoint_text(path.new_source)
+                                    : "destination " + endpoint_text(path.new_destination);
 }
 
 std::string route_text(const api::PathTrace& path, const PortNames& names) {
   if (path.route.kind == api::RouteKind::none) return "none";
-  std::string text = weir::to_string(path.route.prefix) + ", " +
-                     std::string(ctl::to_string(path.route.kind));
+  std::string text =
+      weir::to_string(path.route.prefix) + ", " + std::string(ctl::to_string(path.route.kind));
   if (!path.route.gateway.is_none()) text += " " + weir::to_string(path.route.gateway);
   if (path.route.port_key != 0) text += ", " + port_label(path.route.port_key, names);
   return text;

@@ -37,7 +37,8 @@ std::optional<api::FrontendKey> parse_port_and_protocol(std::string_view text) {
 // ADDRESS, ADDRESS:PORT[/PROTO], [ADDRESS6]:PORT[/PROTO].
 std::optional<api::FrontendKey> parse_target(std::string_view text) {
   if (const auto bare = parse_address(text)) {
-    return api::FrontendKey{.address = *bare, .protocol = bare->is_ip4() ? uint8_t{1} : uint8_t{58}};
+    return api::FrontendKey{.address = *bare,
+                            .protocol = bare->is_ip4() ? uint8_t{1} : uint8_t{58}};
   }
   const bool bracket = text.starts_with('[');
   const size_t colon = bracket ? text.find("]:") : text.find(':');
@@ -72,10 +73,9 @@ Status trace_route(Session& session, const Options& options) {
   if (!ports) return ports.error();
   const auto from = find_port(*ports, options.from);
   if (!from) return from.error();
-  const api::PathQuery query{
-      .port_key = (*from)->config.key,
-      .source = {.address = source_of(options), .port = options.source_port},
-      .destination = *parse_target(options.to)};
+  const api::PathQuery query{.port_key = (*from)->config.key,
+                             .source = {.address = source_of(options), .port = options.source_port},
+                             .destination = *parse_target(options.to)};
   const auto path = client->trace_route(query);
   if (!path) return path.error();
   return show(session, path_json, path_text, *path, port_names(*ports));

@@ -57,8 +57,8 @@ std::string port_chains(const NodePortRules& rules) {
   return "  chain prerouting {\n    type nat hook prerouting priority -110; policy accept;\n"
          "    iifname \"" +
          rules.interface + "\" return\n" + lines +
-         "  }\n  chain output {\n    type nat hook output priority -110; policy accept;\n" +
-         lines + "  }\n";
+         "  }\n  chain output {\n    type nat hook output priority -110; policy accept;\n" + lines +
+         "  }\n";
 }
 
 }  // namespace

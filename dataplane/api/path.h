@@ -30,10 +30,10 @@ enum class PathChoice : uint8_t {
   hash = 3,        // Maglev, by addresses and ports
 };
 
-inline constexpr uint32_t kPathInside = 1;        // the service counts the client as inside
-inline constexpr uint32_t kPathReply = 2;         // goes back to a connection's client
-inline constexpr uint32_t kPathMasqueraded = 4;   // the source is not the client's own
-inline constexpr uint32_t kPathLargerIsCut = 8;   // IPv4 without DF: larger packets become fragments
+inline constexpr uint32_t kPathInside = 1;       // the service counts the client as inside
+inline constexpr uint32_t kPathReply = 2;        // goes back to a connection's client
+inline constexpr uint32_t kPathMasqueraded = 4;  // the source is not the client's own
+inline constexpr uint32_t kPathLargerIsCut = 8;  // IPv4 without DF: larger packets become fragments
 
 struct PathTrace {
   PathEnd end = PathEnd::dropped;

@@ -1,7 +1,8 @@
 // Dry runs say what becomes of a packet, and leave no trace of it.
+#include "dataplane/nodes/dry_run.h"
+
 #include <gtest/gtest.h>
 
-#include "dataplane/nodes/dry_run.h"
 #include "tests/dataplane/rows.h"
 #include "tests/dataplane/services.h"
 
@@ -26,15 +27,13 @@ class DryRuns : public testing::Test {
  protected:
   DryRuns() { serve(lab_); }
 
-  DryRun run(const FlowKey& sent, uint16_t in = kPodA) {
-    return dry_run(sent, in, lab_.context());
-  }
+  DryRun run(const FlowKey& sent, uint16_t in = kPodA) { return dry_run(sent, in, lab_.context()); }
   DryRun to_vip(uint16_t port, uint8_t protocol = kProtoUdp) {
     return run(flow(kA4, 4000, kVip4, port, protocol));
   }
   void send(uint16_t port) {
-    lab_.run(sent4(
-        ip4({.destination = kVip4}, udp(filler(10), {.source = 4000, .destination = port}))));
+    lab_.run(
+        sent4(ip4({.destination = kVip4}, udp(filler(10), {.source = 4000, .destination = port}))));
   }
 
   Lab lab_;
@@ -79,11 +78,11 @@ TEST_F(DryRuns, AgreesWithWhatIsSentAfterwards) {
   for (uint16_t port = 1; port < 50; ++port) {
     const FlowKey key = flow(kA4, port, kVip4, 80);
     const DryRun seen = run(key);
-    lab_.run(sent4(
-        ip4({.destination = kVip4}, udp(filler(10), {.source = port, .destination = 80}))));
+    lab_.run(
+        sent4(ip4({.destination = kVip4}, udp(filler(10), {.source = port, .destination = 80}))));
     const auto match = lab_.connections().find(key, lab_.connections().hash(key));
     ASSERT_TRUE(match);
-    EXPECT_EQ(match.connection->backend, seen.leaves.destination) << port;
+    EXPECT_EQ(match.connection->reverse_key().source, seen.leaves.destination) << port;
   }
 }
 

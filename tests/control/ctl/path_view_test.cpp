@@ -1,7 +1,8 @@
 // How a dry run is told, to people and to programs.
+#include "control/ctl/path_view.h"
+
 #include <gtest/gtest.h>
 
-#include "control/ctl/path_view.h"
 #include "tests/control/ctl/records.h"
 
 namespace weir::ctl {
