@@ -44,7 +44,7 @@ void RouteTable::disconnect(const std::vector<IpPrefix>& networks) {
 void RouteTable::refresh_gateways(const std::vector<IpPrefix>& networks) {
   ++gateways_version_;
   for (const auto& [index, gateway] : gateway_of_) {
-    const auto is_in = [&](const IpPrefix& network) { return contains(network, gateway); };
+    const auto is_in = [&gateway = gateway](const IpPrefix& network) { return contains(network, gateway); };
     if (std::ranges::any_of(networks, is_in)) refresh({.kind = api::RouteKind::gateway, .gateway = gateway});
   }
 }
