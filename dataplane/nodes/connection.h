@@ -27,12 +27,14 @@ struct ConnectionStage {
   static void prepare(Packet* packets, std::span<const uint8_t> waiting,
                       StageContext& context) noexcept;
   static Next classify(Packet& packet, StageContext& context) noexcept;
-  static bool must_repick(const Packet& packet, const Connection& connection, Direction direction,
-                          const StageContext& context) noexcept;
+  static bool must_repick(const Connection& connection, Direction direction, uint8_t protocol,
+                          uint8_t tcp_flags, const StageContext& context) noexcept;
 
  private:
   static Next known(Packet& packet, const ConnectionTable::Match& match,
                     StageContext& context) noexcept;
+  static bool note(const Packet& packet, const ConnectionTable::Match& match,
+                   StageContext& context) noexcept;
   static bool reopens(const Connection& connection, const StageContext& context) noexcept;
   static Next forward(Packet& packet, std::atomic<uint64_t>& hop,
                       const StageContext& context) noexcept;
@@ -95,13 +97,10 @@ inline void ConnectionStage::prepare(Packet* packets, std::span<const uint8_t> w
                                                           const ConnectionTable::Match& match,
                                                           StageContext& context) noexcept {
   Connection& connection = *match.connection;
-  if (must_repick(packet, connection, match.direction, context)) [[unlikely]] {
+  if (!note(packet, match, context)) [[unlikely]] {
     context.connections->repick(context.worker, connection);
     return Next::route;
   }
-  const uint32_t bits =
-      connection_bits(match.direction, packet.l4_protocol, tcp_flags_of(packet));
-  context.connections->touch(connection, bits, context.ticks);
   const Next next = translate_as(packet, connection, match.direction, context);
   return next == Next::route ? forward(packet, connection.hop(match.direction), context) : next;
 }
@@ -110,13 +109,28 @@ inline void ConnectionStage::prepare(Packet* packets, std::span<const uint8_t> w
 // backend is gone; and when TCP begins again on ports that ended before. Nobody foresees a
 // packet's direction, so nothing branches on that alone.
 [[gnu::always_inline]] inline bool ConnectionStage::must_repick(
-    const Packet& packet, const Connection& connection, Direction direction,
+    const Connection& connection, Direction direction, uint8_t protocol, uint8_t tcp_flags,
     const StageContext& context) noexcept {
   const bool forward = direction == Direction::forward;
-  if (packet.l4_protocol == kProtoUdp)
-    return forward & !context.backends->alive(connection.backend_id);
-  const bool opens = (tcp_flags_of(packet) & (kTcpSyn | kTcpAck)) == kTcpSyn;
+  if (protocol == kProtoUdp) return forward & !context.backends->alive(connection.backend_id);
+  const bool opens = (tcp_flags & (kTcpSyn | kTcpAck)) == kTcpSyn;
   return (forward & opens) && reopens(connection, context);
+}
+
+// Marks the connection as used, or says false when the packet is to choose a backend anew.
+[[gnu::always_inline]] inline bool ConnectionStage::note(const Packet& packet,
+                                                         const ConnectionTable::Match& match,
+                                                         StageContext& context) noexcept {
+  const auto note_as = [&](uint8_t protocol, uint8_t tcp_flags) {
+    if (must_repick(*match.connection, match.direction, protocol, tcp_flags, context)) [[unlikely]]
+      return false;
+    context.connections->touch(
+        *match.connection, connection_bits(match.direction, protocol, tcp_flags), context.ticks);
+    return true;
+  };
+  // Apart, so that a datagram pays nothing for what TCP needs.
+  return packet.l4_protocol == kProtoUdp ? note_as(kProtoUdp, 0)
+                                         : note_as(packet.l4_protocol, tcp_flags_of(packet));
 }
 
 // Where its addresses lead now: what the route stage would say.

@@ -120,7 +120,8 @@ Next Runner::connection() noexcept {
   if (!match) return Next::route;
   const Connection& connection = *match.connection;
   const bool forward = match.direction == Direction::forward;
-  if (ConnectionStage::must_repick(packet_, connection, match.direction, context_))
+  if (ConnectionStage::must_repick(connection, match.direction, packet_.l4_protocol,
+                                   tcp_flags_of(packet_), context_))
     return Next::route;
   run_.choice = api::PathChoice::connection;
   run_.frontend = context_.services->find(connection.key());
