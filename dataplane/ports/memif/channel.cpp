@@ -1,7 +1,5 @@
 #include "dataplane/ports/memif/channel.h"
 
-#include <poll.h>
-
 #include <cerrno>
 #include <cstring>
 
@@ -59,18 +57,6 @@ void Channel::expect_message(bool wait) {
   deadline_ = loop_.timer(kMessageDeadline, [owner = &owner_] {
     owner->on_failure("no message within one second", true);
   });
-}
-
-bool Channel::hung_up() const {
-  pollfd state{.fd = socket_.get(), .events = POLLRDHUP, .revents = 0};
-  return poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-}
-
-ucred Channel::credentials() const {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
-  return peer;
 }
 
 void Channel::on_readable() {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dataplane/ports/memif/disposal.h"
+#include "dataplane/ports/memif/path_socket.h"
 #include "dataplane/ports/memif/protocol.h"
 #include "dataplane/runtime/event_loop.h"
 
@@ -41,8 +42,8 @@ class Channel {
   bool send(const Message& message, int fd = -1);
   // From now on the next message must come in time, or not (wait = false).
   void expect_message(bool wait);
-  bool hung_up() const;
-  ucred credentials() const;  // of whoever made the socket, as the kernel knows them
+  bool hung_up() const { return memif::hung_up(socket_.get()); }
+  ucred credentials() const { return memif::credentials_of(socket_.get()); }
 
  private:
   void on_readable();

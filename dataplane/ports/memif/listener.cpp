@@ -1,33 +1,15 @@
 #include "dataplane/ports/memif/listener.h"
 
-#include <cerrno>
-
 namespace weir::dataplane::memif {
-
-namespace {
-
-// A pod that connects in a loop gets this much of the main thread and no more.
-constexpr unsigned kAcceptsPerWindow = 16;
-constexpr std::chrono::milliseconds kAcceptWindow{100};
-// Descriptors that hang in close() because the peer wants it so.
-constexpr size_t kMaxUndisposed = 256;
-
-}  // namespace
 
 Listener::Listener(EventLoop& loop, PathSocket socket, HandshakeConfig config, Callbacks callbacks)
     : Control(loop, std::move(callbacks)),
-      listener_(std::move(socket)),
+      acceptor_(loop, std::move(socket), lane_, [this](api::Fd peer) { on_accept(std::move(peer)); }),
       config_(std::move(config)) {}
 
-Listener::~Listener() {
-  end("port removed", true);
-  loop_.cancel(resume_);
-  loop_.remove(listener_.fd());
-}
+Listener::~Listener() { end("port removed", true); }
 
-Status Listener::start() {
-  return loop_.add(listener_.fd(), EPOLLIN, [this](uint32_t) { on_accept(); });
-}
+Status Listener::start() { return acceptor_.start(); }
 
 void Listener::hang_up(const std::string& reason, std::chrono::milliseconds delay) {
   end(reason, true);
@@ -35,14 +17,7 @@ void Listener::hang_up(const std::string& reason, std::chrono::milliseconds dela
   refuse_reason_ = reason;
 }
 
-void Listener::on_accept() {
-  if (!may_accept()) return pause_accepting();
-  api::Fd socket(accept4(listener_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-  if (!socket) {
-    // Out of descriptors or memory: the listener stays readable, so do not spin on it.
-    if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) pause_accepting();
-    return;
-  }
+void Listener::on_accept(api::Fd socket) {
   // The restarted client may be here before the end of its predecessor was seen.
   if (channel_ && channel_->hung_up()) on_failure("client is gone", false);
   if (channel_) {
@@ -53,23 +28,6 @@ void Listener::on_accept() {
     return admit(std::move(socket));
   }
   lane_.close_socket(std::move(socket));
-}
-
-bool Listener::may_accept() {
-  const auto now = EventLoop::Clock::now();
-  if (now - window_ >= kAcceptWindow) {
-    window_ = now;
-    accepted_ = 0;
-  }
-  return accepted_++ < kAcceptsPerWindow && lane_.pending() < kMaxUndisposed;
-}
-
-void Listener::pause_accepting() {
-  if (!loop_.modify(listener_.fd(), 0)) return;
-  loop_.cancel(resume_);
-  resume_ = loop_.timer(kAcceptWindow, [this] {
-    [[maybe_unused]] const Status resumed = loop_.modify(listener_.fd(), EPOLLIN);
-  });
 }
 
 void Listener::admit(api::Fd socket) {

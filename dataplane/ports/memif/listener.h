@@ -2,8 +2,8 @@
 // and carries messages between it and the Handshake.
 #pragma once
 
+#include "dataplane/ports/memif/acceptor.h"
 #include "dataplane/ports/memif/control.h"
-#include "dataplane/ports/memif/path_socket.h"
 
 namespace weir::dataplane::memif {
 
@@ -16,19 +16,14 @@ class Listener final : public Control {
   void hang_up(const std::string& reason, std::chrono::milliseconds delay) override;
 
  private:
-  void on_accept();
-  bool may_accept();
-  void pause_accepting();
+  void on_accept(api::Fd socket);
   void admit(api::Fd socket);
   bool on_message(const Message& message, std::vector<api::Fd>& fds) override;
   void forget() override { handshake_.reset(); }
 
-  PathSocket listener_;
+  Acceptor acceptor_;
   HandshakeConfig config_;
   std::optional<Handshake> handshake_;  // of channel_'s client
-  EventLoop::TimerId resume_ = 0;       // running while the listener is paused
-  EventLoop::Clock::time_point window_{};
-  unsigned accepted_ = 0;  // in this window
   EventLoop::Clock::time_point refuse_until_{};
   std::string refuse_reason_;
 };

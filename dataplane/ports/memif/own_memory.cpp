@@ -13,7 +13,6 @@ namespace {
 
 constexpr uint64_t kHugePage = 2ULL << 20;
 
-uint64_t round_up(uint64_t bytes, uint64_t page) { return (bytes + page - 1) / page * page; }
 
 // A server that punches a hole into a hugetlb file can make us die of SIGBUS when the
 // node's huge pages run out; into another file it loses its own packets alone.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -141,6 +142,27 @@ Result<api::Fd> connect_socket(const std::string& path, int type) {
   if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     return errno_error("no server answers at " + path, errno);
   return socket;
+}
+
+bool hung_up(int socket) {
+  pollfd state{.fd = socket, .events = POLLRDHUP, .revents = 0};
+  return poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+ucred credentials_of(int socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  return peer;
+}
+
+PathSocketConfig path_socket_config(const api::PortConfig& config, int type) {
+  PathSocketConfig path{.path = api::get_text(config.socket_path),
+                        .uid = config.socket_uid,
+                        .gid = config.socket_gid,
+                        .type = type};
+  if (config.socket_mode != 0) path.mode = static_cast<mode_t>(config.socket_mode);
+  return path;
 }
 
 }  // namespace weir::dataplane::memif

@@ -19,6 +19,9 @@ struct PathSocketConfig {
   int type = SOCK_SEQPACKET;  // or SOCK_STREAM
 };
 
+// What the port's configuration says of its socket.
+PathSocketConfig path_socket_config(const api::PortConfig& config, int type);
+
 class PathSocket {
  public:
   // A listening, non-blocking socket with that mode and owner. Replaces a
@@ -48,5 +51,10 @@ class PathSocket {
 // symbolic link anywhere on the path: the peer may own its directory. The text of an error
 // says what is missing.
 Result<api::Fd> connect_socket(const std::string& path, int type = SOCK_SEQPACKET);
+
+// Whether the peer of a connected socket is gone, read or unread.
+bool hung_up(int socket);
+// Of whoever made the peer's socket, as the kernel knows them.
+ucred credentials_of(int socket);
 
 }  // namespace weir::dataplane::memif

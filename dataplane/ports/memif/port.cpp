@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "dataplane/ports/memif/connector.h"
 #include "dataplane/ports/memif/listener.h"
@@ -14,19 +13,14 @@ namespace weir::dataplane::memif {
 
 namespace {
 
-template <size_t N>
-std::string text_of(const std::array<char, N>& field) {
-  return {field.data(), strnlen(field.data(), N)};
-}
-
 Result<HandshakeConfig> handshake_config(const api::PortConfig& config) {
   HandshakeConfig handshake;
-  handshake.secret = text_of(config.secret);
+  handshake.secret = api::get_text(config.secret);
   handshake.queues = config.memif_queues == 0 ? uint8_t{1} : config.memif_queues;
   handshake.log2_ring = config.memif_log2_ring == 0 ? uint8_t{10} : config.memif_log2_ring;
   handshake.unsealed = (config.flags & api::kPortUnsealed) != 0;
   handshake.mode = config.memif_mode == api::MemifMode::ip ? Mode::ip : Mode::ethernet;
-  if (config.ifname[0] != '\0') handshake.interface = text_of(config.ifname);
+  if (config.ifname[0] != '\0') handshake.interface = api::get_text(config.ifname);
   if (config.memif_buffer != 0) handshake.buffer = config.memif_buffer;
   if (handshake.queues > kMaxQueues) {
     return {ErrorCode::invalid_argument,
@@ -43,13 +37,6 @@ Result<HandshakeConfig> handshake_config(const api::PortConfig& config) {
                                   "memif_log2_ring or memif_buffer"};
   }
   return handshake;
-}
-
-PathSocketConfig path_config(const api::PortConfig& config) {
-  PathSocketConfig path{
-      .path = text_of(config.socket_path), .uid = config.socket_uid, .gid = config.socket_gid};
-  if (config.socket_mode != 0) path.mode = static_cast<mode_t>(config.socket_mode);
-  return path;
 }
 
 }  // namespace
@@ -102,7 +89,7 @@ MemifPort::~MemifPort() {
 }
 
 Status MemifPort::start(const api::PortConfig& config) {
-  name_ = text_of(config.name);
+  name_ = api::get_text(config.name);
   if (config.memif_mode == api::MemifMode::ip) ip_.emplace(config.mac);
   auto control = make_control(config);
   if (!control) return control.error();
@@ -119,10 +106,10 @@ Result<std::unique_ptr<Control>> MemifPort::make_control(const api::PortConfig& 
   if (config.memif_role == api::MemifRole::client) {
     detail_ = "looking for the server";
     return std::unique_ptr<Control>(std::make_unique<Connector>(
-        service_.loop_, text_of(config.socket_path), std::move(*handshake), std::move(callbacks)));
+        service_.loop_, api::get_text(config.socket_path), std::move(*handshake), std::move(callbacks)));
   }
   detail_ = "waiting for a client";
-  Result<PathSocket> socket = PathSocket::create(path_config(config));
+  Result<PathSocket> socket = PathSocket::create(path_socket_config(config, SOCK_SEQPACKET));
   if (!socket) return socket.error();
   return std::unique_ptr<Control>(std::make_unique<Listener>(
       service_.loop_, std::move(*socket), std::move(*handshake), std::move(callbacks)));
@@ -152,7 +139,7 @@ void MemifPort::connected(Session& session) {
 
 void MemifPort::disconnected(const std::string& reason) {
   // A peer that stays away for one reason is worth one line.
-  const std::string before = text_of(memif_.last_end);
+  const std::string before = api::get_text(memif_.last_end);
   const bool news =
       link_state_ == api::LinkState::up || before.empty() || !reason.starts_with(before);
   retire_link(reason);

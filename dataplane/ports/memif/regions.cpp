@@ -35,13 +35,10 @@ Result<uint64_t> check_file(int fd, uint64_t size, bool trusted) {
   return huge ? static_cast<uint64_t>(file_system.f_bsize) : kPage;
 }
 
-constexpr uint64_t round_up(uint64_t bytes, uint64_t page) {
-  return (bytes + page - 1) / page * page;
-}
+}  // namespace
 
-// Addresses that begin at a multiple of `page`; readable zeros. nullptr when there are none.
 std::byte* reserve(uint64_t bytes, uint64_t page) {
-  void* all = mmap(nullptr, bytes + page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* all = mmap(nullptr, bytes + page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (all == MAP_FAILED) return nullptr;
   auto* start = static_cast<std::byte*>(all);
   const uint64_t before =
@@ -50,8 +47,6 @@ std::byte* reserve(uint64_t bytes, uint64_t page) {
   if (before < page) munmap(start + before + bytes, page - before);
   return start + before;
 }
-
-}  // namespace
 
 Result<Region> Region::map(int fd, uint64_t size, bool trusted) {
   const Result<uint64_t> page = check_file(fd, size, trusted);

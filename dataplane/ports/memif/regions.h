@@ -14,6 +14,14 @@ inline constexpr uint64_t kMaxBytes = 1ULL << 30;  // of one pod's regions toget
 // Bytes after a region that may be read, of no meaning: copies of fixed size need no check.
 inline constexpr uint64_t kReadSlack = 4096;
 
+// A multiple of `page`.
+constexpr uint64_t round_up(uint64_t bytes, uint64_t page) {
+  return (bytes + page - 1) / page * page;
+}
+// Addresses that begin at a multiple of `page`; readable zeros that take no memory. nullptr when
+// there are none.
+std::byte* reserve(uint64_t bytes, uint64_t page);
+
 // Threads: made and destroyed by the main thread; workers use the memory in between.
 class Region {
  public:

@@ -1,7 +1,5 @@
 #include "dataplane/ports/vhost/channel.h"
 
-#include <poll.h>
-
 #include <cerrno>
 
 namespace weir::dataplane::vhost {
@@ -40,18 +38,6 @@ void Channel::hold(bool held) {
 void Channel::watch() {
   const uint32_t events = held_ || resume_ != 0 ? 0U : uint32_t{EPOLLIN};
   [[maybe_unused]] const Status changed = loop_.modify(socket_.get(), events);
-}
-
-bool Channel::hung_up() const {
-  pollfd state{.fd = socket_.get(), .events = POLLRDHUP, .revents = 0};
-  return poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-}
-
-ucred Channel::credentials() const {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
-  return peer;
 }
 
 void Channel::on_event(uint32_t events) {

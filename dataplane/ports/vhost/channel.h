@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dataplane/ports/memif/disposal.h"
+#include "dataplane/ports/memif/path_socket.h"
 #include "dataplane/ports/vhost/protocol.h"
 #include "dataplane/runtime/event_loop.h"
 
@@ -44,8 +45,8 @@ class Channel {
   bool send(const Message& message);
   // Reads nothing until it is released.
   void hold(bool held);
-  bool hung_up() const;
-  ucred credentials() const;  // of whoever made the socket, as the kernel knows them
+  bool hung_up() const { return memif::hung_up(socket_.get()); }
+  ucred credentials() const { return memif::credentials_of(socket_.get()); }
 
  private:
   void on_event(uint32_t events);

@@ -8,6 +8,8 @@
 
 #include <cerrno>
 
+#include "dataplane/ports/memif/regions.h"
+
 namespace weir::dataplane::vhost {
 
 namespace {
@@ -15,10 +17,6 @@ namespace {
 constexpr uint64_t kPage = 4096;
 
 Error refuse(const char* reason) { return {ErrorCode::invalid_argument, reason}; }
-
-constexpr uint64_t round_up(uint64_t bytes, uint64_t page) {
-  return (bytes + page - 1) / page * page;
-}
 
 bool wraps(uint64_t start, uint64_t size) { return start + size < start; }
 
@@ -47,18 +45,6 @@ Status check_region(const MemoryRegion& region) {
   return {};
 }
 
-// Addresses that begin at a multiple of `page`; readable zeros. nullptr when there are none.
-std::byte* reserve(uint64_t bytes, uint64_t page) {
-  void* all = mmap(nullptr, bytes + page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (all == MAP_FAILED) return nullptr;
-  auto* start = static_cast<std::byte*>(all);
-  const uint64_t before =
-      round_up(reinterpret_cast<uintptr_t>(all), page) - reinterpret_cast<uintptr_t>(all);
-  if (before > 0) munmap(start, before);
-  if (before < page) munmap(start + before + bytes, page - before);
-  return start + before;
-}
-
 }  // namespace
 
 Result<std::shared_ptr<Memory>> Memory::map(std::span<const MemoryRegion> regions,
@@ -79,10 +65,10 @@ Status Memory::add(const MemoryRegion& region, int file, bool trusted) {
   const Result<uint64_t> page = check_file(file, region.offset + region.size, trusted);
   if (!page) return page.error();
   const uint64_t before = region.offset % *page;  // a mapping starts with a page of the file
-  const uint64_t length = round_up(before + region.size, *page);
+  const uint64_t length = memif::round_up(before + region.size, *page);
   Mapping& mapping = mappings_[count_];
   mapping.reserved = length + kReadSlack;
-  mapping.base = reserve(mapping.reserved, *page);
+  mapping.base = memif::reserve(mapping.reserved, *page);
   if (mapping.base == nullptr) return refuse("memory region cannot be mapped");
   mapping.user = region.user;
   views_[count_++] = {region.guest, region.size, mapping.base + before};

@@ -24,15 +24,6 @@ Result<DeviceConfig> device_config(const api::PortConfig& config) {
   return device;
 }
 
-memif::PathSocketConfig path_config(const api::PortConfig& config) {
-  memif::PathSocketConfig path{.path = api::get_text(config.socket_path),
-                               .uid = config.socket_uid,
-                               .gid = config.socket_gid,
-                               .type = SOCK_STREAM};
-  if (config.socket_mode != 0) path.mode = static_cast<mode_t>(config.socket_mode);
-  return path;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<VhostService>> VhostService::create(EventLoop& loop, Rcu& rcu) {
@@ -108,7 +99,8 @@ Result<std::unique_ptr<Control>> VhostPort::make_control(const api::PortConfig& 
         service_.loop_, api::get_text(config.socket_path), *device, std::move(callbacks)));
   }
   detail_ = "waiting for a front-end";
-  Result<memif::PathSocket> socket = memif::PathSocket::create(path_config(config));
+  Result<memif::PathSocket> socket =
+      memif::PathSocket::create(memif::path_socket_config(config, SOCK_STREAM));
   if (!socket) return socket.error();
   return std::unique_ptr<Control>(std::make_unique<Server>(
       service_.loop_, std::move(*socket), *device, std::move(callbacks)));
