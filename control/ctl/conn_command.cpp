@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint32_t kPage = 10000;  // what the dataplane answers at once, at most
 
-struct Options {
+struct ConnOptions {
   std::string address;
   uint16_t port = 0;
   std::string protocol;
@@ -18,7 +18,7 @@ struct Options {
 };
 
 // Page by page, as the dataplane does not hold a table of a million still.
-Result<std::vector<api::ConnectionState>> fetch(api::Client& client, const Options& options) {
+Result<std::vector<api::ConnectionState>> fetch(api::Client& client, const ConnOptions& options) {
   api::ConnectionQuery query{.port = options.port, .protocol = protocol_number(options.protocol)};
   if (!options.address.empty()) query.address = *parse_address(options.address);
   std::vector<api::ConnectionState> all;
@@ -33,7 +33,7 @@ Result<std::vector<api::ConnectionState>> fetch(api::Client& client, const Optio
   return all;
 }
 
-Status list_connections(Session& session, const Options& options) {
+Status list_connections(Session& session, const ConnOptions& options) {
   auto client = session.dataplane();
   if (!client) return client.error();
   const auto connections = fetch(*client, options);
@@ -55,7 +55,7 @@ Status show_stats(Session& session) {
 
 void add_conn_commands(Program& program) {
   CLI::App* conn = program.noun("conn", "connections to services, which are translated");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ConnOptions>();
   CLI::App* list =
       program.verb(conn, "list", "connections with their client, frontend and backend",
                    [options](Session& session) { return list_connections(session, *options); });

@@ -9,12 +9,12 @@
 namespace weir::ctl {
 namespace {
 
-struct Options {
+struct DropOptions {
   std::string port;
   bool all = false;
 };
 
-Status list_drops(Session& session, const Options& options) {
+Status list_drops(Session& session, const DropOptions& options) {
   auto client = session.dataplane();
   if (!client) return client.error();
   uint64_t key = 0;
@@ -34,7 +34,7 @@ Status list_drops(Session& session, const Options& options) {
 
 void add_drop_commands(Program& program) {
   CLI::App* drop = program.noun("drop", "packets that were dropped, by reason");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<DropOptions>();
   CLI::App* list =
       program.verb(drop, "list", "counters that are not zero",
                    [options](Session& session) { return list_drops(session, *options); });

@@ -27,7 +27,7 @@ std::vector<RingRow> rows(const api::MemifState& memif) {
   return all;
 }
 
-std::string_view role_of(const api::PortConfig& config) {
+std::string_view memif_role(const api::PortConfig& config) {
   return config.memif_role == api::MemifRole::client ? "client" : "server";
 }
 
@@ -63,7 +63,7 @@ Json rings_json(const api::MemifState& memif) {
 Json memif_json(const api::PortState& port) {
   const api::PortConfig& config = port.config;
   const api::MemifState& memif = port.memif;
-  return {{"role", role_of(config)},
+  return {{"role", memif_role(config)},
           {"mode", mode_of(config)},
           {"log2_ring", config.memif_log2_ring},
           {"queues", config.memif_queues},
@@ -86,7 +86,7 @@ Json memif_json(const api::PortState& port) {
 void add_memif_fields(Fields& fields, const api::PortState& port) {
   const api::PortConfig& config = port.config;
   const api::MemifState& memif = port.memif;
-  fields.add("memif", std::string(role_of(config)) + ", " + std::string(mode_of(config)) + " mode" +
+  fields.add("memif", std::string(memif_role(config)) + ", " + std::string(mode_of(config)) + " mode" +
                           (config.secret[0] != '\0' ? ", with a secret" : "") +
                           ((config.flags & api::kPortUnsealed) != 0 ? ", trusted" : ""));
   fields.add("peer", peer_text(port));

@@ -7,7 +7,7 @@
 namespace weir::ctl {
 namespace {
 
-const char* to_string(api::PathEnd end) {
+const char* end_name(api::PathEnd end) {
   switch (end) {
     case api::PathEnd::delivered: return "delivered";
     case api::PathEnd::answered: return "answered";
@@ -18,7 +18,7 @@ const char* to_string(api::PathEnd end) {
 }
 
 // As `weirctl service show` calls them.
-const char* to_string(api::FrontendKind kind) {
+const char* frontend_name(api::FrontendKind kind) {
   switch (kind) {
     case api::FrontendKind::cluster_ip: return "cluster-ip";
     case api::FrontendKind::node_port: return "node-port";
@@ -30,7 +30,7 @@ const char* to_string(api::FrontendKind kind) {
   return "unknown";
 }
 
-const char* to_string(api::PathChoice choice) {
+const char* choice_name(api::PathChoice choice) {
   switch (choice) {
     case api::PathChoice::connection: return "connection";
     case api::PathChoice::affinity: return "affinity";
@@ -114,7 +114,7 @@ const api::FrontendKey& backend_of(const api::PathTrace& path) {
 
 std::string service_text(const api::PathTrace& path) {
   if (path.frontend.key.address.is_none()) return "";
-  return field_text(path.frontend.name) + ", " + to_string(path.frontend.kind) + " " +
+  return field_text(path.frontend.name) + ", " + frontend_name(path.frontend.kind) + " " +
          endpoint_text(path.frontend.key);
 }
 
@@ -155,9 +155,9 @@ Json icmp_json(uint8_t type, uint8_t code) { return {{"type", type}, {"code", co
 Json service_json(const api::PathTrace& path) {
   if (path.frontend.key.address.is_none()) return nullptr;
   Json json{{"name", field_text(path.frontend.name)},
-            {"kind", to_string(path.frontend.kind)},
+            {"kind", frontend_name(path.frontend.kind)},
             {"frontend", end_json(path, path.frontend.key)},
-            {"chosen_by", to_string(path.choice)},
+            {"chosen_by", choice_name(path.choice)},
             {"client_inside", has(path, api::kPathInside)},
             {"reply", has(path, api::kPathReply)},
             {"backend", nullptr}};
@@ -203,7 +203,7 @@ std::string path_text(const api::PathTrace& path, const PortNames& names) {
 }
 
 Json path_json(const api::PathTrace& path, const PortNames& names) {
-  Json json{{"verdict", to_string(path.end)},
+  Json json{{"verdict", end_name(path.end)},
             {"protocol", protocol_json(path)},
             {"source", end_json(path, path.source)},
             {"destination", end_json(path, path.destination)},

@@ -62,7 +62,7 @@ Status apply_file(Session& session, const std::string& file) {
   return show(session, same_json, applied_text, *answer);
 }
 
-Status remove(Session& session, const NameOption& name) {
+Status delete_service(Session& session, const NameOption& name) {
   const auto answer = session.control("service.delete", name.params());
   if (!answer) return answer.error();
   warn_unsent(session, *answer);
@@ -114,7 +114,7 @@ void add_service_commands(Program& program) {
       ->add_option("-f,--filename", *file, "the file, - for the standard input")
       ->type_name("FILE")
       ->required();
-  add_named(program, service, "delete", "removes an applied service and its endpoints", remove);
+  add_named(program, service, "delete", "removes an applied service and its endpoints", delete_service);
 }
 
 }  // namespace weir::ctl

@@ -17,7 +17,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kReadInterval = std::chrono::milliseconds(100);
 constexpr uint32_t kMaxPackets = 1000;  // the dataplane's own bound
 
-struct Options {
+struct TraceOptions {
   std::string port;
   uint32_t count = 10;
   bool drops_only = false;
@@ -89,7 +89,7 @@ uint32_t print_ready(Session& session, TraceGatherer& gatherer, const Knowledge&
   return printed;
 }
 
-Status follow(Session& session, api::Client& client, const Options& options, const Knowledge& known,
+Status follow(Session& session, api::Client& client, const TraceOptions& options, const Knowledge& known,
               StopSignals& signals) {
   const auto limit = std::chrono::duration<double>(options.timeout);
   const Clock::time_point start = Clock::now();
@@ -109,7 +109,7 @@ Status follow(Session& session, api::Client& client, const Options& options, con
   return {};
 }
 
-Status trace(Session& session, const Options& options) {
+Status trace(Session& session, const TraceOptions& options) {
   auto client = session.dataplane();
   if (!client) return client.error();
   const auto ports = client->port_list();
@@ -133,7 +133,7 @@ Status trace(Session& session, const Options& options) {
 }  // namespace
 
 void add_trace_command(Program& program) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TraceOptions>();
   CLI::App* command =
       program.verb(program.root(), "trace", "follows packets through the stages",
                    [options](Session& session) { return trace(session, *options); });

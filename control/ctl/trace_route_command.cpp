@@ -10,7 +10,7 @@
 namespace weir::ctl {
 namespace {
 
-struct Options {
+struct TraceRouteOptions {
   std::string from;
   std::string to;
   std::string source;
@@ -61,12 +61,12 @@ CLI::Validator is_target() {
 }
 
 // A pod that is named by one of its addresses sends from that one.
-IpAddress source_of(const Options& options) {
+IpAddress source_of(const TraceRouteOptions& options) {
   if (!options.source.empty()) return *parse_address(options.source);
   return parse_address(options.from).value_or(IpAddress{});
 }
 
-Status trace_route(Session& session, const Options& options) {
+Status trace_route(Session& session, const TraceRouteOptions& options) {
   auto client = session.dataplane();
   if (!client) return client.error();
   const auto ports = client->port_list();
@@ -84,7 +84,7 @@ Status trace_route(Session& session, const Options& options) {
 }  // namespace
 
 void add_trace_route_command(Program& program, CLI::App* trace) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TraceRouteOptions>();
   CLI::App* route =
       program.verb(trace, "route", "what would become of a packet; none is sent",
                    [options](Session& session) { return trace_route(session, *options); });

@@ -13,7 +13,7 @@ constexpr uint64_t kGuestOffloads = 1ULL << 1 | 1ULL << 7 | 1ULL << 8;
 constexpr uint64_t kMergeable = 1ULL << 15;
 constexpr uint64_t kPacked = 1ULL << 34;
 
-std::string_view role_of(const api::PortConfig& config) {
+std::string_view vhost_role(const api::PortConfig& config) {
   return config.vhost_role == api::VhostRole::client ? "client" : "server";
 }
 
@@ -39,7 +39,7 @@ std::string peer_text(const api::MemifState& peer) {
 Json vhost_json(const api::PortState& port) {
   const api::PortConfig& config = port.config;
   const api::MemifState& peer = port.memif;
-  return {{"role", role_of(config)},
+  return {{"role", vhost_role(config)},
           {"queues", config.vhost_queues},
           {"takes_hugetlbfs", (config.flags & api::kPortUnsealed) != 0},
           {"peer", {{"pid", peer.peer_pid}, {"uid", peer.peer_uid}, {"gid", peer.peer_gid}}},
@@ -56,7 +56,7 @@ Json vhost_json(const api::PortState& port) {
 
 void add_vhost_fields(Fields& fields, const api::PortState& port) {
   const api::MemifState& peer = port.memif;
-  fields.add("vhost-user", std::string(role_of(port.config)) +
+  fields.add("vhost-user", std::string(vhost_role(port.config)) +
                                ((port.config.flags & api::kPortUnsealed) != 0 ? ", trusted" : ""));
   fields.add("peer", peer_text(peer));
   fields.add("agreed on", features_text(port));
