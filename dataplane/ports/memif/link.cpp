@@ -22,10 +22,12 @@ void store_release(uint16_t& shared, uint16_t value) noexcept {
 // The one read of a descriptor. relaxed: order comes from the head; atomic so that the
 // compiler cannot read it again.
 Descriptor snapshot(DescriptorSlot& slot) noexcept {
-  const std::array<uint64_t, 2> words{
-      std::atomic_ref(slot.flags_region_length).load(std::memory_order_relaxed),
-      std::atomic_ref(slot.offset_metadata).load(std::memory_order_relaxed)};
-  return std::bit_cast<Descriptor>(words);
+  const uint64_t word = std::atomic_ref(slot.flags_region_length).load(std::memory_order_relaxed);
+  return {.flags = static_cast<uint16_t>(word),
+          .region = static_cast<uint16_t>(word >> 16),
+          .length = static_cast<uint32_t>(word >> 32),
+          .offset = std::atomic_ref(slot.offset).load(std::memory_order_relaxed),
+          .metadata = 0};
 }
 
 void write_back(DescriptorSlot& slot, uint16_t flags, uint16_t region, uint32_t length) noexcept {
@@ -143,7 +145,7 @@ void Link::lend(Ring& ring, uint16_t until) noexcept {
     const uint32_t offset = ring.buffers + slot * buffer_stride(buffer_);
     write_back(ring.slots[slot], 0, 0, buffer_);
     // relaxed: the head's release publishes it
-    std::atomic_ref(ring.slots[slot].offset_metadata).store(offset, std::memory_order_relaxed);
+    std::atomic_ref(ring.slots[slot].offset).store(offset, std::memory_order_relaxed);
   }
 }
 
@@ -186,29 +188,35 @@ uint16_t Link::rx(const RxBatch& batch) noexcept {
 }
 
 uint16_t Link::rx_ring(Ring& ring, const RxBatch& batch, uint16_t filled) noexcept {
-  uint16_t available = static_cast<uint16_t>(load_acquire(*ring.theirs) - ring.next);
+  const auto available = static_cast<uint16_t>(load_acquire(*ring.theirs) - ring.next);
   if (available > ring.size) [[unlikely]] {
     set_fault(Fault::rx_head);
     return filled;
   }
-  prefetch_buffers<kRead>(ring, ring.next, std::min<size_t>(available, batch.packets.size() - filled));
-  uint16_t next = ring.next;
-  while (available > 0 && filled < batch.packets.size()) {
-    Packet& packet = batch.packets[filled];
-    Segment* const pieces = &batch.segments[size_t{filled} * kMaxSegments];
-    uint16_t used = 1;
-    if (!take_whole(ring.slots[next & ring.mask], packet, pieces)) [[unlikely]] {
-      used = take_frame(ring, next, available, packet, pieces);
-      if (used == 0) break;
-      gather_head(packet);
+  const std::span packets = batch.packets;
+  prefetch_buffers<kRead>(ring, ring.next, std::min<size_t>(available, packets.size() - filled));
+  // In registers, as stores to packets may change anything else as far as the compiler knows.
+  DescriptorSlot* const slots = ring.slots;
+  const size_t mask = ring.mask;
+  Usual usual = usual_of(ring);
+  size_t next = ring.next;
+  const size_t end = next + available;
+  Segment* pieces = &batch.segments[size_t{filled} * kMaxSegments];
+  for (; next < end && filled < packets.size(); ++filled, pieces += kMaxSegments) {
+    Packet& packet = packets[filled];
+    if (take_whole(usual, slots[next & mask], packet, pieces)) [[likely]] {
+      ++next;
+      continue;
     }
-    next = static_cast<uint16_t>(next + used);
-    available = static_cast<uint16_t>(available - used);
-    ++filled;
+    const uint16_t used = take_frame(ring, next, end, packet, pieces);
+    if (used == 0) break;
+    gather_head(packet);
+    next += used;
+    usual = usual_of(ring);
   }
-  ring.next = next;
+  ring.next = static_cast<uint16_t>(next);
   // What waits for the next sweep comes near while the stages work on this one.
-  prefetch_buffers<kRead>(ring, next, std::min<size_t>(available, kVectorSize));
+  prefetch_buffers<kRead>(ring, ring.next, std::min<size_t>(end - next, kVectorSize));
   return filled;
 }
 
@@ -219,11 +227,12 @@ inline void Link::prefetch_buffers(Ring& ring, uint16_t from, size_t count) cons
   // From where the last call ended, unless that is not within [from, until).
   if (static_cast<uint16_t>(ring.fetched - from) <= count) from = ring.fetched;
   ring.fetched = until;
-  for (uint16_t i = from; i != until; ++i) {
+  // An integer, as nothing says yet that a buffer lies within the region.
+  const auto base = reinterpret_cast<uintptr_t>(views_[ring.region].base);
+  const size_t end = from + size_t{static_cast<uint16_t>(until - from)};
+  for (size_t i = from; i != end; ++i) {
     const Descriptor descriptor = snapshot(ring.slots[i & ring.mask]);
-    // An integer, as nothing says yet that it lies within the region.
-    const auto at = reinterpret_cast<uintptr_t>(views_[descriptor.region % kMaxRegions].base) +
-                    descriptor.offset;
+    const uintptr_t at = base + descriptor.offset;
     __builtin_prefetch(reinterpret_cast<const void*>(at), access);
     if (access == kRead && descriptor.length > 64)
       __builtin_prefetch(reinterpret_cast<const void*>(at + 64));
@@ -231,33 +240,35 @@ inline void Link::prefetch_buffers(Ring& ring, uint16_t from, size_t count) cons
 }
 
 // The common case of take_frame(): one good descriptor. Says no to anything else.
-inline bool Link::take_whole(DescriptorSlot& slot, Packet& packet, Segment* pieces) const noexcept {
+inline bool Link::take_whole(const Usual& usual, DescriptorSlot& slot, Packet& packet,
+                             Segment* pieces) noexcept {
   const Descriptor descriptor = snapshot(slot);
   const uint32_t length = descriptor.length;
-  if ((descriptor.flags & kDescriptorNext) != 0 || length - 1 >= kMaxFrame ||
-      descriptor.region >= view_count_) [[unlikely]] {
+  if (descriptor.flags != 0 || descriptor.region != usual.region || length - 1 >= kMaxFrame || uint64_t{descriptor.offset} + length > usual.view.size)
+      [[unlikely]] {
     return false;
   }
-  const View& view = views_[descriptor.region];
-  if (uint64_t{descriptor.offset} + length > view.size) [[unlikely]]
-    return false;
-  const std::byte* const data = view.base + descriptor.offset;
+  const std::byte* const data = usual.view.base + descriptor.offset;
   // May take more than the frame has: a region has kReadSlack behind it.
   static_assert(kHeadSize == 128 && kHeadSize <= kReadSlack);
   std::memcpy(packet.storage + kHeadroom, data, 64);
-  if (length > 64) std::memcpy(packet.storage + kHeadroom + 64, data + 64, 64);
   packet.length = length;
   packet.head_offset = kHeadroom;
-  packet.head_length = static_cast<uint16_t>(std::min<uint32_t>(length, kHeadSize));
+  packet.head_length = static_cast<uint16_t>(length);
   packet.offload = {};
   packet.body = pieces;
-  packet.body_count = length > kHeadSize;
-  if (length > kHeadSize) *pieces = {data + kHeadSize, length - kHeadSize};
+  packet.body_count = 0;
+  if (length <= 64) return true;
+  std::memcpy(packet.storage + kHeadroom + 64, data + 64, 64);
+  if (length <= kHeadSize) return true;
+  packet.head_length = kHeadSize;
+  packet.body_count = 1;
+  *pieces = {data + kHeadSize, length - kHeadSize};
   return true;
 }
 
 // Returns the number of descriptors used, 0 after a fault.
-uint16_t Link::take_frame(const Ring& ring, uint16_t next, uint16_t available, Packet& packet,
+uint16_t Link::take_frame(Ring& ring, size_t next, size_t end, Packet& packet,
                           Segment* pieces) noexcept {
   uint32_t length = 0;
   uint16_t count = 0;
@@ -268,10 +279,11 @@ uint16_t Link::take_frame(const Ring& ring, uint16_t next, uint16_t available, P
       return 0;
     if (descriptor.length > kMaxFrame - length) [[unlikely]]
       return set_fault(Fault::rx_long);
+    ring.region = descriptor.region;
     pieces[count++] = {view->base + descriptor.offset, descriptor.length};
     length += descriptor.length;
     if ((descriptor.flags & kDescriptorNext) == 0) break;
-    if (count == available) return set_fault(Fault::rx_unfinished);
+    if (next + count == end) return set_fault(Fault::rx_unfinished);
     if (count == kMaxSegments) return set_fault(Fault::rx_chain);
   }
   packet.length = length;
@@ -302,40 +314,47 @@ uint16_t Link::tx(uint8_t queue, std::span<Packet* const> packets, Drop* drops) 
     if (buffer_ != 0) lend(ring, static_cast<uint16_t>(ring.next + available));
   }
   prefetch_buffers<kWrite>(ring, ring.next, std::min<size_t>(available, packets.size()));
+  DescriptorSlot* const slots = ring.slots;
+  const size_t mask = ring.mask;
+  Usual usual = usual_of(ring);
+  size_t next = ring.next;
+  size_t end = next + available;
   uint16_t sent = 0;
   for (size_t i = 0; i < packets.size(); ++i) {
-    uint16_t used = 1;
-    if (available == 0 || !put_whole(ring.slots[ring.next & ring.mask], *packets[i])) [[unlikely]] {
-      used = put_frame(ring, *packets[i], available, drops[i]);
-      if (broken()) available = 0;
-      if (used == 0) continue;
+    const Packet& packet = *packets[i];
+    if (next != end && put_whole(usual, slots[next & mask], packet)) [[likely]] {
+      ++next;
+      ++sent;
+      continue;
     }
-    ring.next = static_cast<uint16_t>(ring.next + used);
-    available = static_cast<uint16_t>(available - used);
-    ++sent;
+    const uint16_t used = put_frame(ring, next, end, packet, drops[i]);
+    if (broken()) end = next;
+    next += used;
+    sent = static_cast<uint16_t>(sent + (used != 0));
+    usual = usual_of(ring);
   }
+  ring.next = static_cast<uint16_t>(next);
   // As many again are likely to follow.
-  prefetch_buffers<kWrite>(ring, ring.next, std::min<size_t>(available, sent));
+  prefetch_buffers<kWrite>(ring, ring.next, std::min<size_t>(end - next, sent));
   tx_packets_[queue].add(sent);
   return sent;
 }
 
 // The common case of put_frame(): the frame fits the next buffer. Says no to anything else.
-inline bool Link::put_whole(DescriptorSlot& slot, const Packet& packet) const noexcept {
+inline bool Link::put_whole(const Usual& usual, DescriptorSlot& slot, const Packet& packet) noexcept {
   const Descriptor descriptor = snapshot(slot);
-  if (descriptor.region >= view_count_ || descriptor.length < packet.length) [[unlikely]]
+  if (descriptor.region != usual.region || descriptor.length < packet.length ||
+      uint64_t{descriptor.offset} + descriptor.length > usual.view.size) [[unlikely]] {
     return false;
-  const View& view = views_[descriptor.region];
-  if (uint64_t{descriptor.offset} + descriptor.length > view.size) [[unlikely]]
-    return false;
-  copy_frame(view.base + descriptor.offset, packet);
-  write_back(slot, 0, descriptor.region, packet.length);
+  }
+  copy_frame(usual.view.base + descriptor.offset, packet);
+  write_back(slot, 0, usual.region, packet.length);
   return true;
 }
 
 // Returns the number of buffers used, 0 with `drop` set. A frame that does not fit
 // leaves what it wrote unpublished: the next frame overwrites it.
-uint16_t Link::put_frame(const Ring& ring, const Packet& packet, uint16_t available,
+uint16_t Link::put_frame(Ring& ring, size_t next, size_t end, const Packet& packet,
                          Drop& drop) noexcept {
   FrameReader reader(packet);
   uint16_t count = 0;
@@ -348,15 +367,16 @@ uint16_t Link::put_frame(const Ring& ring, const Packet& packet, uint16_t availa
       drop = Drop::tx_too_long;
       return 0;
     }
-    if (count == available) {
+    if (next + count == end) {
       drop = Drop::tx_ring_full;
       return 0;
     }
-    DescriptorSlot& slot = ring.slots[(ring.next + count) & ring.mask];
+    DescriptorSlot& slot = ring.slots[(next + count) & ring.mask];
     const Descriptor descriptor = snapshot(slot);
     const View* view = view_of(descriptor, Fault::tx_region, Fault::tx_range, Fault::tx_empty);
     if (view == nullptr) [[unlikely]]
       continue;  // broken() now
+    ring.region = descriptor.region;
     const uint32_t part = std::min(reader.left(), descriptor.length);
     reader.copy(view->base + descriptor.offset, part);
     write_back(slot, reader.left() > 0 ? kDescriptorNext : uint16_t{0}, descriptor.region, part);

@@ -97,6 +97,11 @@ class Link {
     std::byte* base = nullptr;
     uint64_t size = 0;
   };
+  // A ring's region in registers: the loops compare it with what descriptors name.
+  struct Usual {
+    View view;
+    uint16_t region;
+  };
   // The server moves tails and the client heads. Who is the client lends the buffers: what
   // it offers to be filled is a whole ring ahead of what it used, and so is what it may
   // fill itself ahead of what the peer took. In the server role `ahead` is 0.
@@ -112,6 +117,7 @@ class Link {
     uint16_t published = 0;  // `next`, as the peer was told
     uint16_t fetched = 0;    // first descriptor whose buffer was not prefetched
     uint16_t lent = 0;       // client role: first descriptor that was not written anew
+    uint16_t region = 0;     // a valid one: what most descriptors name, as the last odd one did
     uint32_t buffers = 0;    // client role: offset of the first buffer
   };
 
@@ -123,11 +129,14 @@ class Link {
   enum Access { kRead = 0, kWrite = 1 };
   template <Access access>
   void prefetch_buffers(Ring& ring, uint16_t from, size_t count) const noexcept;
-  bool take_whole(DescriptorSlot& slot, Packet& packet, Segment* pieces) const noexcept;
-  uint16_t take_frame(const Ring& ring, uint16_t next, uint16_t available, Packet& packet,
+  Usual usual_of(const Ring& ring) const noexcept { return {views_[ring.region], ring.region}; }
+  static bool take_whole(const Usual& usual, DescriptorSlot& slot, Packet& packet,
+                         Segment* pieces) noexcept;
+  // `next`, `end`: the first descriptor that may be used, and the one after the last.
+  uint16_t take_frame(Ring& ring, size_t next, size_t end, Packet& packet,
                       Segment* pieces) noexcept;
-  bool put_whole(DescriptorSlot& slot, const Packet& packet) const noexcept;
-  uint16_t put_frame(const Ring& ring, const Packet& packet, uint16_t available,
+  static bool put_whole(const Usual& usual, DescriptorSlot& slot, const Packet& packet) noexcept;
+  uint16_t put_frame(Ring& ring, size_t next, size_t end, const Packet& packet,
                      Drop& drop) noexcept;
   const View* view_of(const Descriptor& descriptor, Fault region, Fault range,
                       Fault empty) noexcept;

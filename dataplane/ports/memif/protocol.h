@@ -108,11 +108,12 @@ struct Descriptor {
   uint32_t metadata;
 };
 
-// A descriptor in shared memory: taken in and put out by 64-bit words, so that what
-// was checked is what is used.
+// A descriptor in shared memory: taken in and put out by whole words, so that what was
+// checked is what is used.
 struct alignas(16) DescriptorSlot {
   uint64_t flags_region_length;
-  uint64_t offset_metadata;
+  uint32_t offset;
+  uint32_t metadata;  // not used
 };
 
 inline constexpr uint16_t kRingMaskInterrupt = 1;  // the reader wants no interrupts
