@@ -183,6 +183,9 @@ const std::map<std::string, Make> kWorkloads{
      [] { return std::make_unique<Stages>(reply4(), open_both, test::kPodB); }},
     {"service-reply-ip6",
      [] { return std::make_unique<Stages>(reply6(), open_both, test::kPodB); }},
+    // Plain packets where others have connections.
+    {"bystander-ip4", [] { return std::make_unique<Stages>(frame4(), open_both); }},
+    {"bystander-ip6", [] { return std::make_unique<Stages>(frame6(), open_both); }},
     {"lookup-ip4", [] { return std::make_unique<Lookups<Fib4, Family::ip4>>(); }},
     {"lookup-ip6", [] { return std::make_unique<Lookups<Fib6, Family::ip6>>(); }},
     {"memif-64", [] { return std::make_unique<Memif>(60); }},

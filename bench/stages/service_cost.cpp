@@ -3,7 +3,7 @@
 //
 // service_ratio/D/F: vectors of open connections between vectors of plainly routed packets,
 //   64 flows each; D 0: client to service, 1: reply; F: 4 or 6. Medians, and their ratio.
-// service_bystander/F: routed packets where others have connections to services.
+// service_bystander/F/N: routed packets of 64 flows where others have N connections to services.
 // service_hit/D/N: the same of N open connections in random order.
 // service_open: first packets of UDP flows: pick, record, translate.
 #include <optional>
@@ -137,13 +137,20 @@ BENCHMARK(service_ratio)->ArgsProduct({{0, 1}, {4, 6}});
 
 void service_bystander(benchmark::State& state) {
   const auto family = static_cast<Family>(state.range(0));
-  Lab lab;
+  const auto connections = static_cast<uint32_t>(state.range(1));
+  Lab lab(2 * kMostFlows);
   serve_all(lab);
-  if (!open(lab, family, kVectorSize)) state.SkipWithError("not every connection was made");
+  if (!open(lab, family, connections)) state.SkipWithError("not every connection was made");
   VectorTraffic traffic(lab, routed(family), kVectorSize);
-  compare_with_routed(state, family, lab, [&] { traffic.receive(); });
+  const size_t source_port =
+      sizeof(EthernetHeader) + (family == Family::ip4 ? sizeof(Ip4Header) : sizeof(Ip6Header));
+  compare_with_routed(state, family, lab, [&] {
+    traffic.receive();
+    for (uint16_t i = 0; i < kVectorSize; ++i)
+      store(lab.vector().packets[i].data() + source_port, i);
+  });
 }
-BENCHMARK(service_bystander)->Arg(4)->Arg(6);
+BENCHMARK(service_bystander)->ArgsProduct({{4, 6}, {64, 10'048, 100'032}});
 
 void service_hit(benchmark::State& state) {
   const auto direction = static_cast<Direction>(state.range(0));

@@ -9,7 +9,12 @@ namespace weir::dataplane {
 
 // Protocols whose header starts with two ports.
 inline bool has_ports(uint8_t protocol) noexcept {
-  return protocol == kProtoTcp || protocol == kProtoUdp || protocol == kProtoSctp;
+  switch (protocol) {
+    case kProtoTcp:
+    case kProtoUdp:
+    case kProtoSctp: return true;
+    default: return false;
+  }
 }
 // A later fragment has no header and so no ports.
 inline bool has_ports(const Packet& packet) noexcept {

@@ -106,9 +106,9 @@ void translate(Packet& packet, const FlowKey& to) noexcept {
   if (ports) from = key_of(packet);
   const Translation translation{to.source, to.destination, ports_word(to),
                                 change_between(from, to)};
-  if (ports) return translate(packet, translation);
-  rewrite_addresses(packet.data() + packet.l3_offset, packet.family, to.source, to.destination,
-                    translation.change);
+  const FlowHeaders headers = headers_of(packet);
+  if (ports) return translate(packet, headers, translation);
+  rewrite_addresses(headers.l3, headers.family, to.source, to.destination, translation.change);
 }
 
 void translate_sctp(std::byte* l4, uint32_t ports, size_t length) noexcept {

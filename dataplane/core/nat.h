@@ -31,26 +31,37 @@ inline void set_addresses(FlowKey& key, const std::byte* header) noexcept {
   }
 }
 
+// Where a packet's headers are. Found once and kept, since every store that follows might
+// change the packet's offsets for all the compiler knows.
+struct FlowHeaders {
+  Family family;
+  std::byte* l3;
+  std::byte* l4;
+};
+inline FlowHeaders headers_of(Packet& packet, Family family) noexcept {
+  return {family, packet.data() + packet.l3_offset, packet.data() + packet.l4_offset};
+}
+inline FlowHeaders headers_of(Packet& packet) noexcept { return headers_of(packet, packet.family); }
+
 // These are of packets that have ports. Made of whole words: they are hashed at once, and a
 // load that spans several stores would wait for all of them.
-inline uint64_t rest_of_key(const Packet& packet) noexcept {
+inline FlowKeyRest rest_of_key(const Packet& packet, Family family) noexcept {
   static_assert(offsetof(FlowKey, source_port) == 32 && offsetof(FlowKey, family) == 37);
-  return load<uint32_t>(packet.data() + packet.l4_offset) | uint64_t{packet.l4_protocol} << 32 |
-         static_cast<uint64_t>(packet.family) << 40;
+  return {load<uint32_t>(packet.data() + packet.l4_offset),
+          packet.l4_protocol | static_cast<uint32_t>(family) << 8};
 }
 inline Ip4FlowKey ip4_key_of(const Packet& packet) noexcept {
-  return {load<uint64_t>(&packet.l3<Ip4Header>().source), rest_of_key(packet)};
+  return {load<uint64_t>(&packet.l3<Ip4Header>().source), rest_of_key(packet, Family::ip4)};
 }
-inline FlowKey ip6_key_of(const Packet& packet) noexcept {
+inline Ip6FlowKey ip6_key_of(const Packet& packet) noexcept {
   const auto* at = reinterpret_cast<const std::byte*>(&packet.l3<Ip6Header>().source);
-  using Words = std::array<uint64_t, sizeof(FlowKey) / sizeof(uint64_t)>;
-  return std::bit_cast<FlowKey>(Words{load<uint64_t>(at), load<uint64_t>(at + 8),
-                                      load<uint64_t>(at + 16), load<uint64_t>(at + 24),
-                                      rest_of_key(packet)});
+  return {{load<uint64_t>(at), load<uint64_t>(at + 8), load<uint64_t>(at + 16),
+           load<uint64_t>(at + 24)},
+          rest_of_key(packet, Family::ip6)};
 }
 inline FlowKey key_of(const Packet& packet) noexcept {
   return packet.family == Family::ip4 ? static_cast<FlowKey>(ip4_key_of(packet))
-                                      : ip6_key_of(packet);
+                                      : static_cast<FlowKey>(ip6_key_of(packet));
 }
 
 // By how much checksums change with addresses and ports: ones-complement sums.
@@ -82,7 +93,7 @@ struct Translation {
   uint32_t ports;  // as they lie in the header
   ChecksumChange change;
 };
-inline void translate(Packet& packet, const Translation& to) noexcept;
+inline void translate(Packet& packet, const FlowHeaders& headers, const Translation& to) noexcept;
 
 // Gives the packet the addresses and ports of `to`.
 void translate(Packet& packet, const FlowKey& to) noexcept;
@@ -165,12 +176,9 @@ inline void translate_l4(Packet& packet, std::byte* l4, const Translation& to) n
   store(l4, to.ports);
 }
 
-inline void translate(Packet& packet, const Translation& to) noexcept {
-  std::byte* const data = packet.data();
-  // Read before anything is written, which might be anywhere for all the compiler knows.
-  std::byte* const l4 = data + packet.l4_offset;
-  rewrite_addresses(data + packet.l3_offset, packet.family, to.source, to.destination, to.change);
-  translate_l4(packet, l4, to);
+inline void translate(Packet& packet, const FlowHeaders& headers, const Translation& to) noexcept {
+  rewrite_addresses(headers.l3, headers.family, to.source, to.destination, to.change);
+  translate_l4(packet, headers.l4, to);
 }
 
 }  // namespace weir::dataplane

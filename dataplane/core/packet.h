@@ -78,6 +78,7 @@ struct alignas(64) Packet {
   bool fragment = false;     // any fragment, the first included
   bool translated = false;   // has the addresses that a connection gave it
   IcmpCause icmp;
+  uint32_t flow = 0;         // the connection stage's own, from its lookup to its verdict
 
   alignas(64) std::byte storage[kHeadroom + kHeadSize];
 

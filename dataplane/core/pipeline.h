@@ -19,7 +19,7 @@ struct StageQueue {
   std::array<uint8_t, kVectorSize> index;
   uint8_t count = 0;
 
-  std::span<const uint8_t> waiting() const noexcept { return {index.data(), count}; }
+  std::span<uint8_t> waiting() noexcept { return {index.data(), count}; }
 };
 
 struct StageCounters {
@@ -84,6 +84,32 @@ concept BatchStage = requires(Packet* packets, std::span<const uint8_t> waiting,
   { S::prepare(packets, waiting, context) } noexcept;
 };
 
+// A batch stage that most packets are none of the business of: they go on unseen, to kPast.
+// sift() returns those that stay, at the front of what waited, and calls pass(index) for others.
+template <class S>
+concept SiftingStage = requires(Packet* packets, std::span<uint8_t> waiting, StageContext& context,
+                                void (*pass)(uint8_t)) {
+  { S::kPast } -> std::convertible_to<Next>;
+  { S::sift(packets, waiting, context, pass) } noexcept -> std::same_as<std::span<const uint8_t>>;
+};
+
+// What is left of `waiting` for S::classify(), after what S does for all at once.
+template <Stage S>
+std::span<const uint8_t> begin_stage(Vector& vector, std::span<uint8_t> waiting,
+                                     StageContext& context) noexcept {
+  if constexpr (BatchStage<S>) S::prepare(vector.packets.data(), waiting, context);
+  if constexpr (SiftingStage<S>) {
+    StageQueue& past = vector.queue(S::kPast);
+    uint8_t* end = past.index.data() + past.count;
+    const auto kept = S::sift(vector.packets.data(), waiting, context,
+                              [&](uint8_t index) { *end++ = index; });
+    past.count = static_cast<uint8_t>(end - past.index.data());
+    return kept;
+  } else {
+    return waiting;
+  }
+}
+
 // Runs stage S over what waits for it. Every packet is in one queue at a time, so a
 // queue never holds more than the vector. `clock`: TSC now, in and out, so that stages
 // that follow each other share a reading.
@@ -93,13 +119,13 @@ void run_stage(Vector& vector, StageContext& context, PipelineCounters& counters
   StageQueue& queue = vector.queue(S::kNext);
   if (queue.count == 0) return;
   // A stage never sends to itself, so the indices stay while the queue is emptied.
-  const std::span<const uint8_t> waiting = queue.waiting();
+  const std::span<uint8_t> waiting = queue.waiting();
   queue.count = 0;
-  if constexpr (BatchStage<S>) S::prepare(vector.packets.data(), waiting, context);
+  const std::span<const uint8_t> left = begin_stage<S>(vector, waiting, context);
   // Most packets take the stage's usual way out: its count stays in a register.
   StageQueue& usual = vector.queue(S::kUsual);
   uint8_t usual_count = usual.count;
-  for (const uint8_t index : waiting) {
+  for (const uint8_t index : left) {
     Packet& packet = vector.packets[index];
     const Next next = S::classify(packet, context);
     if constexpr (Traced) trace->step(packet, index, S::kNext, next);

@@ -20,7 +20,6 @@ class BackendPool;
 class ConnectionTable;
 class FragmentTable;
 class ServiceTable;
-struct FlowLookup;
 
 // In pipeline order: a stage sends only to a later one, except that service sends to route
 // again, and that new packets of icmp_error and local start at route. What waits for route
@@ -67,7 +66,6 @@ struct StageContext {
   const ServiceTable* services = nullptr;
   const BackendPool* backends = nullptr;
   FragmentTable* fragments = nullptr;   // this worker's
-  FlowLookup* flows = nullptr;          // one for each packet of the vector
   TokenBucket* icmp_buckets = nullptr;  // this worker's, one a port
   uint64_t icmp_error_cost = 0;         // cycles a token: icmp_error_cost(tsc_hz)
   uint64_t now = 0;                     // TSC at the start of the vector

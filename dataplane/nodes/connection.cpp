@@ -2,6 +2,13 @@
 
 namespace weir::dataplane {
 
+// What was there when sift() looked is gone: the key may be elsewhere by now.
+Next ConnectionStage::search(Packet& packet, StageContext& context) noexcept {
+  const FlowKey key = key_of(packet);
+  const auto match = context.connections->find(key, context.connections->hash(key));
+  return match ? known(packet, headers_of(packet), match, context) : Next::route;
+}
+
 // RFC 9293 3.6.1: a SYN on the ports of a connection that ended.
 bool ConnectionStage::reopens(const Connection& connection, const StageContext& context) noexcept {
   return connection.phase() == api::ConnectionPhase::closing ||
@@ -11,8 +18,8 @@ bool ConnectionStage::reopens(const Connection& connection, const StageContext& 
 
 // Only an address that may be routed has a place in the FIB to keep; others are refused by
 // the route stage.
-Next ConnectionStage::look_up(Packet& packet, std::atomic<uint64_t>& hop, uint64_t changes,
-                              const StageContext& context) noexcept {
+Next ConnectionStage::forward_anew(Packet& packet, std::atomic<uint64_t>& hop, uint64_t changes,
+                                   const StageContext& context) noexcept {
   uint32_t next_hop = 0;
   if (packet.family == Family::ip4) {
     const Fib4::Key& to = packet.l3<Ip4Header>().destination.raw;

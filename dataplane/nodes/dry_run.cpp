@@ -127,7 +127,7 @@ Next Runner::connection() noexcept {
   run_.frontend = context_.services->find(connection.key());
   if (!forward) run_.flags |= api::kPathReply;
   if (connection.masqueraded()) run_.flags |= api::kPathMasqueraded;
-  return translate_as(packet_, connection, match.direction, context_);
+  return translate_as(packet_, headers_of(packet_), connection, match.direction, context_);
 }
 
 Next Runner::route() noexcept {

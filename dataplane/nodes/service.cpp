@@ -147,7 +147,7 @@ Next ServiceStage::connect(Packet& packet, const FrontendView& frontend, NewConn
     context.connections->touch(*added.connection, Direction::forward, wanted.tcp_flags,
                                context.ticks);
   }
-  return translate_as(packet, *added.connection, Direction::forward, context);
+  return translate_as(packet, headers_of(packet), *added.connection, Direction::forward, context);
 }
 
 void ServiceStage::keep_affinity(const FrontendView& frontend, const NewConnection& made,

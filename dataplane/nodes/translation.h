@@ -25,13 +25,13 @@ FlowKey fragment_key(const Packet& packet) noexcept;
 Drop lead_fragments(const Packet& packet, const Translation& to, StageContext& context) noexcept;
 
 // Translates a packet of the connection and sends it to route, or drops it.
-inline Next translate_as(Packet& packet, const Connection& connection, Direction direction,
-                         StageContext& context) noexcept {
+inline Next translate_as(Packet& packet, const FlowHeaders& headers, const Connection& connection,
+                         Direction direction, StageContext& context) noexcept {
   if (packet.fragment) [[unlikely]] {
     const Drop refused = lead_fragments(packet, translation_of(connection, direction), context);
     if (refused != Drop::count) return drop(packet, refused);
   }
-  translate(packet, translation_of(connection, direction));
+  translate(packet, headers, translation_of(connection, direction));
   packet.translated = true;
   return Next::route;
 }

@@ -45,7 +45,7 @@ class Carver {
 constexpr size_t memory_size() {
   return sizeof(Vector) + kVectorSize * (kBufferStride + kScratchSize) +
          (kRxSegments + kVectorSize) * sizeof(Segment) + sizeof(PieceScratch) + kMaxPorts * (sizeof(TokenBucket) + 2 * sizeof(uint16_t) + sizeof(uint8_t)) +
-         kVectorSize * sizeof(FlowLookup) + sizeof(FragmentTable) + 4096;
+         sizeof(FragmentTable) + 4096;
 }
 
 }  // namespace
@@ -71,7 +71,6 @@ Worker::Worker(const WorkerPlace& place, const SharedTables& tables, Rcu& rcu)
   context_.connections = tables.connections;
   context_.services = tables.services;
   context_.backends = tables.backends;
-  context_.flows = carver.take<FlowLookup>(kVectorSize);
   context_.fragments = new (carver.take<FragmentTable>(1)) FragmentTable(FragmentTable::kSeconds * tsc_hz());
   context_.packets = vector_->packets.data();
   context_.scratch = carver.take<std::byte>(kVectorSize * kScratchSize);

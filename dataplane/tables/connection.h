@@ -25,7 +25,7 @@ inline Ticks ticks_at(uint64_t cycles, uint64_t hz) noexcept {
 
 inline constexpr uint16_t kNoOwner = 0xffff;  // of a connection that counts for no port
 
-enum class Direction : uint8_t {
+enum class Direction : uint32_t {
   forward = 0,  // from the client
   reverse = 1,  // from the backend
 };

@@ -115,6 +115,10 @@ ConnectionTable::Placed ConnectionTable::place(uint32_t worker, uint32_t number)
   Connection& record = records_[number];
   backends_.hold(record.backend_id, record.holder());
   worker_state_[worker].placed.add();
+  if (!record.is_affinity()) {
+    // Before anybody can find the record; unlink() takes them back, in whatever way this ends.
+    for (const FlowKey& key : record.keys) filter_.add(key);
+  }
   ConnectionClaim claim(index_, records_, number, seed_);
   const bool has_room = claim.publish();
   if (!has_room || !claim.is_alone() || !claim.settle()) {

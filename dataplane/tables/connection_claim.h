@@ -17,7 +17,7 @@ class ConnectionClaim {
  public:
   // The record's fields are filled in, its state is kTentative. `seed`: of the index's hashes.
   ConnectionClaim(ConnectionIndex& index, ConnectionRecords& records, uint32_t number,
-                  uint64_t seed) noexcept
+                  const FlowSeed& seed) noexcept
       : index_(index),
         records_(records),
         number_(number),

@@ -69,13 +69,14 @@ ConnectionTable::ConnectionTable(Rcu& rcu, BackendPool& backends, const Options&
     : rcu_(rcu),
       backends_(backends),
       workers_(options.workers),
+      filter_(options.capacity, options.numa_node),
       index_(options.capacity, options.numa_node),
       records_(options.capacity, options.workers, options.numa_node),
       quota_(0),
       worker_state_(std::make_unique<WorkerState[]>(options.workers)) {
   std::random_device random;
   const auto word = [&] { return uint64_t{random()} << 32 | random(); };
-  seed_ = word();
+  for (uint64_t& secret : seed_.words) secret = word();
   for (uint32_t worker = 0; worker < workers_; ++worker) worker_state_[worker].random = word() | 1;
   set_quota(0);
 }
@@ -86,6 +87,7 @@ ConnectionTable::~ConnectionTable() {
 
 void ConnectionTable::prepare() {
   if (prepared_) return;
+  filter_.populate();
   index_.populate();
   records_.restock();
   prepared_ = true;
@@ -179,6 +181,7 @@ void ConnectionTable::unlink(std::span<const uint32_t> numbers, uint32_t& chain)
       ++affinities_ended_;
     } else {
       index_.erase(hash(record.reverse_key()), flow_number(number, Direction::reverse));
+      for (const FlowKey& key : record.keys) filter_.remove(key);
     }
     ++unlinked_;
     record.link.store(chain, std::memory_order_relaxed);

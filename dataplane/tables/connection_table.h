@@ -15,6 +15,7 @@
 #include <span>
 
 #include "dataplane/core/counters.h"
+#include "dataplane/tables/connection_filter.h"
 #include "dataplane/tables/connection_index.h"
 #include "dataplane/tables/connection_records.h"
 #include "dataplane/tables/owner_quota.h"
@@ -62,6 +63,11 @@ class ConnectionTable {
     Connection* connection = nullptr;
     Direction direction = Direction::forward;
     explicit operator bool() const noexcept { return connection != nullptr; }
+    // Live, and found by this key.
+    template <class Key>
+    bool is_of(const Key& key) const noexcept {
+      return key == connection->key(direction) && !connection->dead();
+    }
   };
   enum class Outcome : uint8_t {
     added,
@@ -77,8 +83,13 @@ class ConnectionTable {
 
   // True: no lookup can find anything. May lag behind an add on another worker.
   bool empty() const noexcept { return !occupied_.load(std::memory_order_relaxed); }
-  uint64_t hash(const FlowKey& key) const noexcept { return key.hash(seed_); }
-  uint64_t hash(const Ip4FlowKey& key) const noexcept { return key.hash(seed_); }
+  // Which packets need no lookup: those whose key no connection may have.
+  ConnectionFilter::View filter() const noexcept { return filter_.view(); }
+  // Key, here and below: FlowKey or one of its families'.
+  template <class Key>
+  uint64_t hash(const Key& key) const noexcept {
+    return key.hash(seed_);
+  }
   void prefetch(uint64_t hash) const noexcept { index_.prefetch(hash); }
   // Some time after prefetch(): put(i, flow) what the lookup of hashes[i] will probably find,
   // 0 = certainly nothing. Its record is on its way into the cache then.
@@ -100,21 +111,19 @@ class ConnectionTable {
     prefetch_records({&hash, 1}, [&](size_t, FlowNumber flow) { found = flow; });
     return found;
   }
-  // `expected`: what prefetch_record() said, since the worker's last quiescent report. Key:
-  // FlowKey or Ip4FlowKey.
-  template <class Key>
-  Match find_expected(const Key& key, FlowNumber expected) noexcept {
+  // `expected`: what prefetch_record() said, since the worker's last quiescent report.
+  Match find_expected(const FlowKey& key, FlowNumber expected) noexcept {
     if (expected == 0) return {};
     const Match match = at(expected);
-    if (!(key == match.connection->key(match.direction)) || match.connection->dead()) [[unlikely]]
-      return find(static_cast<FlowKey>(key), hash(key));
-    return match;
+    return match.is_of(key) ? match : find(key, hash(key));
+  }
+  // A flow that a lookup named, since the worker's last quiescent report.
+  Match at(FlowNumber flow) noexcept {
+    return {.connection = &records_[record_of(flow)], .direction = direction_of(flow)};
   }
   Match find(const FlowKey& key, uint64_t hash) noexcept {
-    const FlowNumber found = index_.glance(hash, [&](FlowNumber flow) {
-      const Connection& record = records_[record_of(flow)];
-      return record.key(direction_of(flow)) == key && !record.dead();
-    });
+    const FlowNumber found =
+        index_.glance(hash, [&](FlowNumber flow) { return at(flow).is_of(key); });
     return found != 0 ? at(found) : Match{};
   }
   // A packet of this connection: writes only what it changes. `tcp_flags`: 0 if not TCP.
@@ -166,7 +175,9 @@ class ConnectionTable {
   void query(const api::ConnectionQuery& query, Ticks now,
              const std::function<void(const api::ConnectionState&, uint16_t owner)>& visit) const;
   api::ConnectionStats stats() const noexcept;
-  size_t memory_bytes() const noexcept { return index_.memory_bytes() + records_.memory_bytes(); }
+  size_t memory_bytes() const noexcept {
+    return filter_.memory_bytes() + index_.memory_bytes() + records_.memory_bytes();
+  }
 
  private:
   struct alignas(64) WorkerState {  // written by one worker, the counters read by the main thread
@@ -177,10 +188,6 @@ class ConnectionTable {
     Counter repicked;
   };
   enum class Placed : uint8_t { settled, lost, no_room };
-
-  Match at(FlowNumber flow) noexcept {
-    return {.connection = &records_[record_of(flow)], .direction = direction_of(flow)};
-  }
 
   bool choose_tuple(uint64_t& random, const NewConnection& wanted, FlowKey& reverse) noexcept;
   bool taken(const FlowKey& key) noexcept;
@@ -199,8 +206,9 @@ class ConnectionTable {
 
   Rcu& rcu_;
   BackendPool& backends_;
-  uint64_t seed_;  // secret: nobody chooses flows that meet in one bucket
+  FlowSeed seed_;  // secret: nobody chooses flows that meet in one bucket
   uint32_t workers_;
+  ConnectionFilter filter_;
   ConnectionIndex index_;
   ConnectionRecords records_;
   OwnerQuota quota_;

@@ -45,7 +45,7 @@ class BackendGroup {
  public:
   // acquire: pairs with publish(); never nullptr
   const Balance& balance() const noexcept { return *balance_.load(std::memory_order_acquire); }
-  // kNoBackend when nobody is usable. `hash`: FlowKey::hash() with seed 0, so that a flow
+  // kNoBackend when nobody is usable. `hash`: FlowKey::hash() with the usual seed, so that a flow
   // finds the same backend after a restart.
   BackendId pick(uint64_t hash) const noexcept { return balance().maglev.pick(hash); }
 

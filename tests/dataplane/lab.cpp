@@ -84,7 +84,6 @@ Lab::Lab(uint32_t connections) : connections_(rcu_, backends_, {.capacity = conn
   context_.services = &services_;
   context_.backends = &backends_;
   context_.fragments = fragments_.get();
-  context_.flows = flows_.data();
   context_.ticks = 1000;
 }
 

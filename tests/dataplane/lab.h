@@ -86,7 +86,6 @@ class Lab : private FrontendAddresses {
   std::map<IpPrefix, uint32_t> routes_;  // index of each in adjacencies_
   std::unique_ptr<FragmentTable> fragments_ =
       std::make_unique<FragmentTable>(FragmentTable::kSeconds * kLabTscHz);
-  std::array<FlowLookup, kVectorSize> flows_{};
   std::array<PortInfo, kLabPorts> infos_;
   std::array<std::unique_ptr<PortPolicers>, kLabPorts> policers_;
   std::array<PortCounterBlock, kLabPorts> port_counters_;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "tests/dataplane/rows.h"
 #include "tests/dataplane/services.h"
@@ -196,6 +197,26 @@ TEST_F(Services, PacketsOfOneNewFlowInOneVectorShareAConnection) {
   run_pipeline<false>(vector, lab_.context(), lab_.counters(), nullptr);
   EXPECT_EQ(vector.queue(Next::tx).count, 8);
   EXPECT_EQ(lab_.connections().stats().created, 1U);
+}
+
+class Stages final : public TraceSink {
+ public:
+  void step(const Packet&, size_t, Next stage, Next) noexcept override { seen_.insert(stage); }
+  bool seen(Next stage) const { return seen_.contains(stage); }
+
+ private:
+  std::set<Next> seen_;
+};
+
+TEST_F(Services, OnlyPacketsThatMayBeOfAConnectionAreLookedUp) {
+  serve_vip();
+  ASSERT_NE(backend_of(datagram(4000)), "");
+  Stages known;
+  lab_.run(datagram(4000), kPodA, {}, &known);
+  EXPECT_TRUE(known.seen(Next::connection));
+  Stages plain;
+  EXPECT_EQ(lab_.run(sent4(ip4({}, udp(filler(10)))), kPodA, {}, &plain).out_port, kPodB);
+  EXPECT_FALSE(plain.seen(Next::connection));
 }
 
 TEST_F(Services, AFloodFromOutsideLeavesPodsTheirHalf) {

@@ -12,7 +12,7 @@
 namespace weir::dataplane {
 namespace {
 
-constexpr uint64_t kSeed = 7;
+constexpr FlowSeed kSeed{};
 
 // One worker's addition, a step at a time: claim, look for rivals, settle or give up.
 class Addition {

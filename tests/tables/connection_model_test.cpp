@@ -162,6 +162,7 @@ class ConnectionModelTest : public ConnectionFixture {
     for (const auto& [key, index] : live_) {
       const auto match = find(key);
       ASSERT_TRUE(match);
+      EXPECT_TRUE(table_.filter().may_have(key));
       EXPECT_EQ(match.connection->key(), entries_[index].forward);
       EXPECT_EQ(match.direction == Direction::forward, key == entries_[index].forward);
     }
@@ -200,6 +201,10 @@ TEST_F(ConnectionModelTest, AnswersAsTheModelDoes) {
   pass_grace();
   reap();
   EXPECT_TRUE(table_.empty());
+  for (const Entry& entry : entries_) {
+    EXPECT_FALSE(table_.filter().may_have(entry.forward));
+    EXPECT_FALSE(table_.filter().may_have(entry.reverse));
+  }
   for (const BackendId backend : backends_) EXPECT_EQ(pool_.connections(backend), 0U);
 }
 
