@@ -118,12 +118,12 @@ struct Ip6FlowKey {
       difference |= addresses[i] ^ key.word(i * sizeof(uint64_t));
     return difference == 0;
   }
-  // The same as of the FlowKey.
+  // The same as of the FlowKey. Folded twice already, so it needs no finish().
   uint64_t hash(const FlowSeed& seed = {}) const noexcept {
     const auto& words = seed.words;
     const uint64_t sources = FlowKey::fold(addresses[0] ^ words[0], addresses[1] ^ words[1]);
     const uint64_t destinations = FlowKey::fold(addresses[2] ^ words[2], addresses[3] ^ words[3]);
-    return FlowKey::finish(FlowKey::fold(sources ^ destinations, rest.word() ^ words[4]));
+    return FlowKey::fold(sources ^ destinations, rest.word() ^ words[4]);
   }
   // Of the halves that tell hosts of a network apart.
   uint32_t digest() const noexcept {
