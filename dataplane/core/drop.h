@@ -70,6 +70,7 @@ namespace weir::dataplane {
   X(local_ignored, "packet to the gateway itself that it does not serve")                    \
   X(police_from_pod, "pod sends more than its egress bandwidth")                             \
   X(police_to_pod, "pod gets more than its ingress bandwidth")                               \
+  X(masquerade_fragment, "later fragment to a host outside without its first one")           \
   X(rewrite_ttl_expired, "TTL or hop limit expired in transit")                              \
   X(mtu_too_big, "packet exceeds the next hop's MTU and may not be fragmented")              \
   X(icmp_no_error, "no ICMP error may be sent about this packet (RFC 1122, RFC 4443)")       \

@@ -5,11 +5,47 @@ namespace {
 
 constexpr size_t kSctpChecksum = 8;  // RFC 9260 3.1: offset of the field
 
+bool is_icmp_of(Family family, uint8_t protocol) noexcept {
+  return protocol == (family == Family::ip4 ? kProtoIcmp4 : kProtoIcmp6);
+}
+
+// Where an echo has its identifier, which stands for a port.
+std::byte* identifier_of(std::byte* icmp) noexcept { return icmp + offsetof(IcmpHeader, rest); }
+
+// Of the two ports of an echo one is always 0.
+uint16_t identifier_in(uint32_t ports) noexcept {
+  return static_cast<uint16_t>(ports | ports >> 16);
+}
+
+// The ports of an L4 header as they lie there, or what stands for them.
+std::optional<uint32_t> ports_at(const Packet& packet, size_t l4_offset, Family family,
+                                 uint8_t protocol) noexcept {
+  if (has_ports(protocol)) {
+    const auto* ports = packet.header<std::array<Be16, 2>>(l4_offset);
+    return ports != nullptr ? std::optional(load<uint32_t>(ports)) : std::nullopt;
+  }
+  const auto* icmp = packet.header<IcmpHeader>(l4_offset);
+  if (icmp == nullptr || !is_icmp_of(family, protocol)) return std::nullopt;
+  const bool ip4 = family == Family::ip4;
+  const auto identifier = load<uint16_t>(&icmp->rest);
+  if (icmp->type == (ip4 ? kIcmp4Echo : kIcmp6Echo)) return ports_word(identifier, 0);
+  if (icmp->type == (ip4 ? kIcmp4EchoReply : kIcmp6EchoReply)) return ports_word(0, identifier);
+  return std::nullopt;
+}
+
+void set_ports(FlowKey& key, uint32_t ports) noexcept {
+  key.source_port = static_cast<uint16_t>(ports);
+  key.destination_port = static_cast<uint16_t>(ports >> 16);
+}
+
 // Where the checksum of the quoted L4 header lies; nullptr when the quote or the snapshot
 // ends before it, or nothing there may be changed.
 Be16* quoted_checksum(Packet& packet, const Quote& quote) noexcept {
   if (quote.key.protocol == kProtoTcp) {
     return packet.header<Be16>(quote.l4_offset + offsetof(TcpHeader, checksum));
+  }
+  if (is_icmp_of(quote.key.family, quote.key.protocol)) {
+    return packet.header<Be16>(quote.l4_offset + offsetof(IcmpHeader, checksum));
   }
   if (quote.key.protocol != kProtoUdp) return nullptr;
   return packet.header<Be16>(quote.l4_offset + offsetof(UdpHeader, checksum));
@@ -100,10 +136,10 @@ uint32_t sctp_checksum_change(uint32_t ports_before, uint32_t ports_after, size_
 }
 
 void translate(Packet& packet, const FlowKey& to) noexcept {
-  FlowKey from{.family = packet.family};
-  set_addresses(from, packet.data() + packet.l3_offset);
-  const bool ports = has_ports(packet);
-  if (ports) from = key_of(packet);
+  const auto tracked = tracked_key_of(packet);
+  const bool ports = tracked.has_value();
+  FlowKey from = tracked.value_or(FlowKey{.family = packet.family});
+  if (!ports) set_addresses(from, packet.data() + packet.l3_offset);
   const Translation translation{to.source, to.destination, ports_word(to),
                                 change_between(from, to)};
   const FlowHeaders headers = headers_of(packet);
@@ -120,6 +156,26 @@ void translate_sctp(std::byte* l4, uint32_t ports, size_t length) noexcept {
   store(l4 + kSctpChecksum, checksum ^ sctp_checksum_change(before, ports, length));
 }
 
+// Only ICMPv6's checksum covers addresses, too.
+void translate_rare_l4(const Packet& packet, std::byte* l4, const Translation& to) noexcept {
+  if (packet.l4_protocol == kProtoSctp) return translate_sctp(l4, to.ports, packet.l4_length);
+  const uint16_t identifier = identifier_in(to.ports);
+  uint64_t change = change_of(identifier_of(l4), &identifier, sizeof identifier);
+  if (packet.family == Family::ip6) change += to.change.addresses;
+  update_checksum(reinterpret_cast<IcmpHeader*>(l4)->checksum, fold(change));
+  store(identifier_of(l4), identifier);
+}
+
+std::optional<FlowKey> tracked_key_of(const Packet& packet) noexcept {
+  if (packet.l4_offset == 0) return std::nullopt;
+  const auto ports = ports_at(packet, packet.l4_offset, packet.family, packet.l4_protocol);
+  if (!ports) return std::nullopt;
+  FlowKey key{.protocol = packet.l4_protocol, .family = packet.family};
+  set_addresses(key, packet.data() + packet.l3_offset);
+  set_ports(key, *ports);
+  return key;
+}
+
 std::optional<Quote> quote_of(const Packet& packet) noexcept {
   if (packet.fragment || packet.l4_offset == 0) return std::nullopt;
   if (packet.l4_protocol != kProtoIcmp4 && packet.l4_protocol != kProtoIcmp6) return std::nullopt;
@@ -129,12 +185,11 @@ std::optional<Quote> quote_of(const Packet& packet) noexcept {
               .key = {.family = packet.family}};
   const bool found =
       packet.family == Family::ip4 ? find_quoted4(packet, quote) : find_quoted6(packet, quote);
-  if (!found || !has_ports(quote.key.protocol)) return std::nullopt;
-  const auto* ports = packet.header<std::array<Be16, 2>>(quote.l4_offset);
-  if (ports == nullptr) return std::nullopt;
+  if (!found) return std::nullopt;
+  const auto ports = ports_at(packet, quote.l4_offset, packet.family, quote.key.protocol);
+  if (!ports) return std::nullopt;
   set_addresses(quote.key, packet.data() + quote.l3_offset);
-  quote.key.source_port = (*ports)[0].wire();
-  quote.key.destination_port = (*ports)[1].wire();
+  set_ports(quote.key, *ports);
   return quote;
 }
 
@@ -147,14 +202,19 @@ void translate_error(Packet& packet, const Quote& quote, const FlowKey& inner,
   const uint32_t ports = ports_word(inner);
   rewrite_addresses(packet.data() + quote.l3_offset, packet.family, inner.source,
                     inner.destination, quoted);
-  store(packet.data() + quote.l4_offset, ports);
+  std::byte* const l4 = packet.data() + quote.l4_offset;
+  if (has_ports(quote.key.protocol)) {
+    store(l4, ports);
+  } else {
+    store(identifier_of(l4), identifier_in(ports));
+  }
   uint64_t change = change_of(&ports_before, &ports, sizeof ports);
   if (Be16* checksum = quoted_checksum(packet, quote); checksum != nullptr) {
     const uint16_t before = checksum->wire();
     if (quote.key.protocol == kProtoUdp) {
       update_udp_checksum(*checksum, quoted.all);
     } else {
-      update_checksum(*checksum, quoted.all);
+      update_checksum(*checksum, quote.key.protocol == kProtoIcmp4 ? fold(change) : quoted.all);
     }
     change += static_cast<uint16_t>(~before);
     change += checksum->wire();

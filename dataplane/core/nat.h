@@ -16,7 +16,8 @@
 namespace weir::dataplane {
 
 // Keys say here what a packet has or gets: addresses and, where it has an L4 header with
-// ports (TCP, UDP, SCTP; a later fragment has none), ports.
+// ports (TCP, UDP, SCTP; a later fragment has none), ports. Echo has one in its identifier:
+// the asker's, the other end's is 0 (RFC 5508 3.1).
 
 // Takes the addresses out of an IP header of key.family.
 inline void set_addresses(FlowKey& key, const std::byte* header) noexcept {
@@ -64,6 +65,9 @@ inline FlowKey key_of(const Packet& packet) noexcept {
                                       : static_cast<FlowKey>(ip6_key_of(packet));
 }
 
+// Of a packet that a connection may translate; nullopt: it is of another kind.
+std::optional<FlowKey> tracked_key_of(const Packet& packet) noexcept;
+
 // By how much checksums change with addresses and ports: ones-complement sums.
 struct ChecksumChange {
   uint16_t addresses = 0;  // of IPv4 headers and of pseudo-headers
@@ -105,7 +109,7 @@ struct Quote {
   FlowKey key;  // of the quoted packet
 };
 
-// nullopt: no ICMP error, itself a fragment, or quotes no TCP, UDP or SCTP ports.
+// nullopt: no ICMP error, itself a fragment, or quotes neither ports nor an echo.
 std::optional<Quote> quote_of(const Packet& packet) noexcept;
 
 // Gives the quoted packet what `inner` says, and the error itself the addresses of `outer`.
@@ -118,6 +122,9 @@ uint32_t sctp_checksum_change(uint32_t ports_before, uint32_t ports_after, size_
 
 // Gives an SCTP header new ports; `length` as above.
 void translate_sctp(std::byte* l4, uint32_t ports, size_t length) noexcept;
+
+// Gives the packet's SCTP or echo header at `l4` new ports.
+void translate_rare_l4(const Packet& packet, std::byte* l4, const Translation& to) noexcept;
 
 inline uint32_t ports_word(uint16_t source, uint16_t destination) noexcept {
   return source | static_cast<uint32_t>(destination) << 16;
@@ -158,10 +165,9 @@ inline void rewrite_addresses(std::byte* header, Family family, const Ip6Bytes& 
 }
 
 inline void translate_l4(Packet& packet, std::byte* l4, const Translation& to) noexcept {
-  const uint8_t protocol = packet.l4_protocol;
-  if (protocol == kProtoSctp) [[unlikely]]
-    return translate_sctp(l4, to.ports, packet.l4_length);
-  const bool udp = protocol == kProtoUdp;
+  const bool udp = packet.l4_protocol == kProtoUdp;
+  if (!udp && packet.l4_protocol != kProtoTcp) [[unlikely]]
+    return translate_rare_l4(packet, l4, to);
   auto& field = *reinterpret_cast<Be16*>(
       l4 + (udp ? offsetof(UdpHeader, checksum) : offsetof(TcpHeader, checksum)));
   if (packet.offload.partial_checksum) [[unlikely]] {

@@ -77,6 +77,7 @@ struct alignas(64) Packet {
   bool generated = false;    // made by weir: never the cause of an ICMP error
   bool fragment = false;     // any fragment, the first included
   bool translated = false;   // has the addresses that a connection gave it
+  bool from_uplink = false;  // came from another host, by an uplink
   IcmpCause icmp;
   uint32_t flow = 0;         // the connection stage's own, from its lookup to its verdict
 
@@ -117,7 +118,7 @@ struct alignas(64) Packet {
     family = Family::none;
     l4_protocol = 0;
     drop = Drop::count;
-    generated = fragment = translated = false;
+    generated = fragment = translated = from_uplink = false;
     icmp = {};
   }
 

@@ -37,6 +37,7 @@ enum class Next : uint8_t {
   local,
   rewrite,
   mtu,
+  masquerade,
   icmp_error,
   punt,
   tx,
@@ -46,8 +47,8 @@ enum class Next : uint8_t {
 inline constexpr size_t kStageCount = static_cast<size_t>(Next::drop);
 inline constexpr std::array<std::string_view, static_cast<size_t>(Next::count)> kStageNames{
     "express", "parse",   "source_check", "arp", "nd",         "connection", "route",
-    "service", "local",   "rewrite",      "mtu", "icmp_error", "punt",       "tx",
-    "drop"};
+    "service", "local",   "rewrite",      "mtu", "masquerade", "icmp_error", "punt",
+    "tx",      "drop"};
 
 inline constexpr size_t kScratchSize = 1536;  // an ICMPv6 error's body, RFC 4443: 1280 in all
 

@@ -42,8 +42,15 @@ Next ConnectionStage::without_ports(Packet& packet, StageContext& context) noexc
     follow_first_fragment(packet, context);
   } else if (const auto quote = quote_of(packet)) {
     error(packet, *quote, context);
+  } else if (const auto key = tracked_key_of(packet)) {
+    return echo(packet, *key, context);
   }
   return Next::route;
+}
+
+Next ConnectionStage::echo(Packet& packet, const FlowKey& key, StageContext& context) noexcept {
+  const auto match = context.connections->find(key, context.connections->hash(key));
+  return match ? known(packet, headers_of(packet), match, context) : Next::route;
 }
 
 // The quoted packet is one that weir sent, translated, so its answer would be of the

@@ -1,5 +1,5 @@
-// Translates packets of known connections, both directions: addresses, ports, and what ICMP
-// errors quote of them. They go on to where the connection's packets went before, unless
+// Translates packets of known connections, both directions: addresses, ports, identifiers of
+// echoes, and what ICMP errors quote of them. They go on to where the connection's packets went before, unless
 // routes have changed since. All others go on unchanged, new connections to the service stage.
 // sift() looks up the whole vector, so that cache misses overlap, and lets plain packets go by.
 // Sources: RFC 5382, RFC 4787 and RFC 5508 (how a NAT treats TCP, UDP and ICMP).
@@ -43,6 +43,7 @@ struct ConnectionStage {
   static Next forward_anew(Packet& packet, std::atomic<uint64_t>& hop, uint64_t changes,
                       const StageContext& context) noexcept;
   static Next without_ports(Packet& packet, StageContext& context) noexcept;
+  static Next echo(Packet& packet, const FlowKey& key, StageContext& context) noexcept;
   static void error(Packet& packet, const Quote& quote, StageContext& context) noexcept;
 };
 

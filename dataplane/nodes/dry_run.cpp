@@ -2,6 +2,7 @@
 
 #include "dataplane/nodes/connection.h"
 #include "dataplane/nodes/local.h"
+#include "dataplane/nodes/masquerade.h"
 #include "dataplane/nodes/mtu.h"
 #include "dataplane/nodes/parse.h"
 #include "dataplane/nodes/rewrite.h"
@@ -96,6 +97,7 @@ class Runner {
     if (next == Next::service) next = service();
     if (next == Next::rewrite) next = Rewrite::classify(packet_, context_);
     if (next == Next::mtu) next = mtu();
+    if (next == Next::masquerade) next = masquerade();
     end(next);
   }
 
@@ -104,6 +106,8 @@ class Runner {
   Next route() noexcept;
   Next service() noexcept;
   Next mtu() noexcept;
+  Next masquerade() noexcept;
+  Drop open(NewConnection& wanted) noexcept;
   void end(Next next) noexcept;
   void note_ports(const NewConnection& wanted) noexcept;
 
@@ -114,16 +118,16 @@ class Runner {
 
 // A connection that the packet would move to another backend counts as new.
 Next Runner::connection() noexcept {
-  if (!has_ports(packet_) || context_.connections->empty()) return Next::route;
-  const FlowKey key = key_of(packet_);
-  const auto match = context_.connections->find(key, context_.connections->hash(key));
+  const auto key = tracked_key_of(packet_);
+  if (!key || context_.connections->empty()) return Next::route;
+  const auto match = context_.connections->find(*key, context_.connections->hash(*key));
   if (!match) return Next::route;
   const Connection& connection = *match.connection;
   const bool forward = match.direction == Direction::forward;
   if (ConnectionStage::must_repick(connection, match.direction, packet_.l4_protocol,
                                    tcp_flags_of(packet_), context_))
     return Next::route;
-  run_.choice = api::PathChoice::connection;
+  if (connection.backend_id != kNoBackend) run_.choice = api::PathChoice::connection;
   run_.frontend = context_.services->find(connection.key());
   if (!forward) run_.flags |= api::kPathReply;
   if (connection.masqueraded()) run_.flags |= api::kPathMasqueraded;
@@ -143,16 +147,22 @@ Next Runner::service() noexcept {
   if (pick.inside) run_.flags |= api::kPathInside;
   if (next != Next::service) return next == Next::route ? route() : next;
   run_.choice = pick.affinity ? api::PathChoice::affinity : api::PathChoice::hash;
+  const Drop refused = open(pick.wanted);
+  return refused == Drop::count ? route() : drop(packet_, refused);
+}
+
+// Drop::count, or what refuses it.
+Drop Runner::open(NewConnection& wanted) noexcept {
   FlowKey reverse;
-  const Drop refused = ServiceStage::preview(pick.wanted, context_, reverse);
-  if (refused != Drop::count) return drop(packet_, refused);
-  note_ports(pick.wanted);
+  const Drop refused = ServiceStage::preview(wanted, context_, reverse);
+  if (refused != Drop::count) return refused;
+  note_ports(wanted);
   translate(packet_, FlowKey{.source = reverse.destination,
                              .destination = reverse.source,
                              .source_port = reverse.destination_port,
                              .destination_port = reverse.source_port});
   packet_.translated = true;
-  return route();
+  return Drop::count;
 }
 
 void Runner::note_ports(const NewConnection& wanted) noexcept {
@@ -175,7 +185,17 @@ Next Runner::mtu() noexcept {
   if (packet_.family == Family::ip4) larger.l3<Ip4Header>().fragment.set(kIp4DontFragment);
   static_cast<void>(Mtu::check(larger, *port));
   run_.larger = larger.icmp;
-  return Mtu::check(packet_, *port);
+  const Next next = Mtu::check(packet_, *port);
+  return next == Next::tx ? Mtu::leave(packet_, *port, context_) : next;
+}
+
+Next Runner::masquerade() noexcept {
+  NewConnection wanted;
+  const Next next = Masquerade::choose(packet_, context_, wanted);
+  if (next != Next::masquerade) return next;
+  if (packet_.from_uplink) return Next::tx;
+  const Drop refused = open(wanted);
+  return refused == Drop::count ? Next::tx : drop(packet_, refused);
 }
 
 void Runner::end(Next next) noexcept {

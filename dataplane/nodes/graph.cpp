@@ -5,6 +5,7 @@
 #include "dataplane/nodes/express.h"
 #include "dataplane/nodes/icmp_error.h"
 #include "dataplane/nodes/local.h"
+#include "dataplane/nodes/masquerade.h"
 #include "dataplane/nodes/mtu.h"
 #include "dataplane/nodes/nd.h"
 #include "dataplane/nodes/parse.h"
@@ -38,7 +39,8 @@ void run_pipeline(Vector& vector, StageContext& context, PipelineCounters& count
       run.template operator()<ConnectionStage>();
     }
     // What a service translated is routed again, to its backend.
-    run.template operator()<Route, ServiceStage, Route, Local, Rewrite, Mtu, IcmpError>();
+    run.template operator()<Route, ServiceStage, Route, Local, Rewrite, Mtu, Masquerade,
+                            IcmpError>();
   };
   run.template operator()<Express, Parse, SourceCheck, Arp, Nd>();
   forward();

@@ -1,6 +1,7 @@
 #include "dataplane/nodes/mtu.h"
 
 #include "dataplane/nodes/rewrite.h"
+#include "dataplane/tables/service_table.h"
 
 namespace weir::dataplane {
 
@@ -20,6 +21,13 @@ Next Mtu::longer(Packet& packet, uint16_t mtu) noexcept {
   if (!may_cut) return too_big(packet, mtu);
   packet.tx_mtu = mtu;
   return Next::tx;
+}
+
+// Most pass at once: what has its connection's addresses already, and all while nothing is to be
+// masqueraded.
+Next Mtu::crossing(const Packet& packet, const StageContext& context) noexcept {
+  const bool passes = packet.translated || packet.generated || !context.services->masquerades();
+  return passes ? Next::tx : Next::masquerade;
 }
 
 // The error quotes the packet as its sender sent it, so the hop is taken back.

@@ -13,9 +13,13 @@ struct Mtu {
   static Next classify(Packet& packet, StageContext& context) noexcept;
   // The same without the port's limits, so that nothing is counted.
   static Next check(Packet& packet, const PortInfo& port) noexcept;
+  // Where a packet goes that fits; those that cross an uplink may need a masquerade.
+  static Next leave(const Packet& packet, const PortInfo& port,
+                    const StageContext& context) noexcept;
 
  private:
   static Next longer(Packet& packet, uint16_t mtu) noexcept;
+  static Next crossing(const Packet& packet, const StageContext& context) noexcept;
   static Next too_big(Packet& packet, uint16_t mtu) noexcept;
 };
 
@@ -29,6 +33,13 @@ inline Next Mtu::classify(Packet& packet, StageContext& context) noexcept {
       return drop(packet, Drop::police_to_pod);
     }
   }
+  return leave(packet, *port, context);
+}
+
+inline Next Mtu::leave(const Packet& packet, const PortInfo& port,
+                       const StageContext& context) noexcept {
+  if (port.kind == api::PortKind::uplink || packet.from_uplink) [[unlikely]]
+    return crossing(packet, context);
   return Next::tx;
 }
 

@@ -1,6 +1,7 @@
 #include "dataplane/nodes/service.h"
 
 #include "dataplane/nodes/connection.h"
+#include "dataplane/nodes/new_connection.h"
 #include "dataplane/nodes/route.h"
 
 namespace weir::dataplane {
@@ -8,10 +9,6 @@ namespace {
 
 constexpr IcmpCause kPortUnreachable{
     .type4 = kIcmp4Unreachable, .code4 = 3, .type6 = kIcmp6Unreachable, .code6 = 4};
-
-bool is_pod(const PortInfo& port) noexcept {
-  return port.kind != api::PortKind::host && port.kind != api::PortKind::uplink;
-}
 
 // From a pod of this node, or from an address that belongs to the cluster.
 bool is_inside(const PortInfo* port, const FlowKey& key, const StageContext& context) noexcept {
@@ -21,13 +18,6 @@ bool is_inside(const PortInfo* port, const FlowKey& key, const StageContext& con
 // What comes through the node's own ports is nobody's in particular: it has a quota together.
 uint16_t owner_of(const Packet& packet, const PortInfo* port) noexcept {
   return port != nullptr && is_pod(*port) ? packet.in_port : kNoOwner;
-}
-
-void masquerade_as(NewConnection& wanted, const Ip6Bytes& address,
-                   const api::ServiceSettings& settings) noexcept {
-  wanted.masquerade = address;
-  wanted.masquerade_first = settings.masquerade_first_port;
-  wanted.masquerade_last = settings.masquerade_last_port;
 }
 
 // Replies are to come back through this node: false when it has no address for that.
@@ -44,15 +34,6 @@ bool masquerade(NewConnection& wanted, const StageContext& context) noexcept {
 // with this backend already, through another frontend.
 void use_other_port(NewConnection& wanted, const StageContext& context) noexcept {
   masquerade_as(wanted, wanted.key.source, context.services->settings());
-}
-
-Drop reason_of(ConnectionTable::Outcome outcome, uint16_t owner) noexcept {
-  switch (outcome) {
-    case ConnectionTable::Outcome::table_full: return Drop::connection_table_full;
-    case ConnectionTable::Outcome::over_quota:
-      return owner == kNoOwner ? Drop::connection_quota_outside : Drop::connection_quota;
-    default: return Drop::connection_no_port;
-  }
 }
 
 }  // namespace

@@ -58,6 +58,7 @@ inline Next SourceCheck::classify(Packet& packet, StageContext& context) noexcep
 }
 
 inline Next SourceCheck::check(Packet& packet, const PortInfo& port) noexcept {
+  packet.from_uplink = port.kind == api::PortKind::uplink;
   const auto* ethernet = packet.header<EthernetHeader>(0);
   if (mac_bits(ethernet->source) != mac_bits(port.mac) && !port.trusted) {
     return drop(packet, Drop::source_mac);

@@ -101,6 +101,12 @@ Status Dataplane::set_service_settings(const api::ServiceSettings& settings) {
   return {};
 }
 
+// Workers masquerade from the moment on that the set is published.
+Status Dataplane::set_prefix(const api::PrefixMember& record) {
+  if (record.set == api::kKeptSet && (record.flags & api::kListEmpty) == 0) connections_.prepare();
+  return services_.set_prefix(record);
+}
+
 std::vector<api::ConnectionState> Dataplane::list_connections(const api::ConnectionQuery& query) const {
   std::vector<api::ConnectionState> all;
   connections_.query(query, ticks_at(tsc(), tsc_hz()), [&](api::ConnectionState state, uint16_t owner) {

@@ -52,6 +52,7 @@ class Dataplane {
   ServiceTable& services() noexcept { return services_; }
   const ConnectionTable& connections() const noexcept { return connections_; }
   Status set_service_settings(const api::ServiceSettings& settings);
+  Status set_prefix(const api::PrefixMember& record);
   std::vector<api::ConnectionState> list_connections(const api::ConnectionQuery& query) const;
   api::DataplaneStatus status() const;
   uint64_t instance() const noexcept { return instance_; }

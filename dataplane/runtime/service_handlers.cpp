@@ -14,9 +14,9 @@ Replies group_delete(ServiceTable& services, const Message& request) {
       request, [&](const api::ListKey& list) { return services.erase_group(list.key); });
 }
 
-Replies prefix_set(ServiceTable& services, const Message& request) {
+Replies prefix_set(Dataplane& dataplane, const Message& request) {
   return each<api::PrefixMember>(
-      request, [&](const api::PrefixMember& record) { return services.set_prefix(record); });
+      request, [&](const api::PrefixMember& record) { return dataplane.set_prefix(record); });
 }
 
 Replies prefix_delete(ServiceTable& services, const Message& request) {
@@ -60,7 +60,7 @@ Replies answer_service(Dataplane& dataplane, const Message& request) {
   switch (request.header.type) {
     case MessageType::group_set: return group_set(dataplane.services(), request);
     case MessageType::group_delete: return group_delete(dataplane.services(), request);
-    case MessageType::prefix_set: return prefix_set(dataplane.services(), request);
+    case MessageType::prefix_set: return prefix_set(dataplane, request);
     case MessageType::prefix_delete: return prefix_delete(dataplane.services(), request);
     case MessageType::frontend_set: return frontend_set(dataplane.services(), request);
     case MessageType::frontend_delete: return frontend_delete(dataplane.services(), request);

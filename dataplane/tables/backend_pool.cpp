@@ -11,7 +11,10 @@ BackendPool::BackendPool(Rcu& rcu, uint32_t capacity)
       alive_(alive_memory_.as<std::atomic<uint32_t>>()),
       addresses_(address_memory_.as<BackendAddress>()),
       held_(held_memory_.as<std::atomic<uint64_t>>()),
-      owners_(1) {}
+      owners_(1) {
+  touch(kNoBackend);
+  alive_[kNoBackend].store(1, std::memory_order_relaxed);  // no worker runs yet
+}
 
 BackendPool::~BackendPool() {
   while (leaving_ > 0) rcu_.reclaim();
@@ -27,9 +30,7 @@ Result<BackendId> BackendPool::add(uint64_t group, const BackendAddress& address
                                   std::to_string(capacity_ - 1) +
                                   " backends; remove services that nobody needs"};
   } else {
-    alive_memory_.touch(size_t{id} * sizeof(*alive_), sizeof(*alive_));
-    address_memory_.touch(size_t{id} * sizeof(*addresses_), sizeof(*addresses_));
-    held_memory_.touch(size_t{id} * sizeof(*held_), sizeof(*held_));
+    touch(id);
     owners_.emplace_back();
   }
   owners_[id] = {.group = group};
@@ -38,6 +39,12 @@ Result<BackendId> BackendPool::add(uint64_t group, const BackendAddress& address
   alive_[id].store(1, std::memory_order_relaxed);
   ++in_use_;
   return id;
+}
+
+void BackendPool::touch(BackendId id) {
+  alive_memory_.touch(size_t{id} * sizeof(*alive_), sizeof(*alive_));
+  address_memory_.touch(size_t{id} * sizeof(*addresses_), sizeof(*addresses_));
+  held_memory_.touch(size_t{id} * sizeof(*held_), sizeof(*held_));
 }
 
 void BackendPool::leave(BackendId id) {

@@ -18,7 +18,7 @@
 namespace weir::dataplane {
 
 using BackendId = uint32_t;
-inline constexpr BackendId kNoBackend = 0;
+inline constexpr BackendId kNoBackend = 0;  // always alive, for connections of no service
 
 struct BackendAddress {
   Ip6Bytes address{};  // IPv4 in the first four bytes
@@ -66,6 +66,7 @@ class BackendPool {
     uint64_t group = 0;
     bool gone = false;  // left, and a grace period has passed
   };
+  void touch(BackendId id);
   void free(BackendId id);
 
   Rcu& rcu_;

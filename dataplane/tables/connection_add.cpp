@@ -31,7 +31,9 @@ bool ConnectionTable::taken(const FlowKey& key) noexcept {
   return static_cast<bool>(find(key, hash(key)));
 }
 
-// A backend must be able to tell connections apart, and so must we by its replies.
+// A backend must be able to tell connections apart, and so must we by its replies. The client's
+// own port is tried first (RFC 4787 4.2.2); others are drawn, as who knew them could guess
+// another client's.
 bool ConnectionTable::choose_tuple(uint64_t& random, const NewConnection& wanted,
                                    FlowKey& reverse) noexcept {
   reverse = {.source = wanted.backend,
@@ -42,12 +44,15 @@ bool ConnectionTable::choose_tuple(uint64_t& random, const NewConnection& wanted
              .family = wanted.key.family};
   if (wanted.masquerade_first == 0) return reverse != wanted.key && !taken(reverse);
   reverse.destination = wanted.masquerade;
+  const auto is_free = [&] { return reverse != wanted.key && !taken(reverse); };
+  const uint16_t own = __builtin_bswap16(wanted.key.source_port);
+  if (own >= wanted.masquerade_first && own <= wanted.masquerade_last && is_free()) return true;
   const uint32_t ports = wanted.masquerade_last - wanted.masquerade_first + 1U;
   for (unsigned i = 0; i < kPortTries; ++i) {
     const auto offset = (next_random(random) >> 32) * ports >> 32;
     reverse.destination_port =
         __builtin_bswap16(static_cast<uint16_t>(wanted.masquerade_first + offset));
-    if (reverse != wanted.key && !taken(reverse)) return true;
+    if (is_free()) return true;
   }
   return false;
 }

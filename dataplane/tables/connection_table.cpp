@@ -36,6 +36,8 @@ Ticks full_lifetime(const Connection& record, uint32_t bits, api::ConnectionPhas
   switch (record.key().protocol) {
     case kProtoTcp: return tcp_lifetime(bits, phase);
     case kProtoSctp: return open ? seconds(210) : seconds(60);
+    case kProtoIcmp4:
+    case kProtoIcmp6: return seconds(60);  // RFC 5508 3.2
     default: return open ? seconds(180) : seconds(30);
   }
 }
@@ -103,7 +105,8 @@ Ticks ConnectionTable::lifetime(const Connection& record, uint32_t bits) const n
   const api::ConnectionPhase phase = record.phase_of(bits);
   const Ticks full = full_lifetime(record, bits, phase);
   const bool is_open = phase == api::ConnectionPhase::open;
-  if (is_open && record.key().protocol != kProtoUdp) return full;
+  const uint8_t protocol = record.key().protocol;
+  if (is_open && (protocol == kProtoTcp || protocol == kProtoSctp)) return full;
   return std::max(is_open ? kLeastUdpLifetime : kLeastLifetime, full * share_ / kWholeShare);
 }
 

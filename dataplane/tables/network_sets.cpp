@@ -4,11 +4,14 @@
 
 namespace weir::dataplane {
 
-NetworkSets::NetworkSets(Rcu& rcu) : rcu_(rcu) {
-  auto* inside = new Set;
-  publish(*inside, {});
-  sets_.emplace(api::kInsideSet, inside);
-  inside_ = &inside->view;
+NetworkSets::NetworkSets(Rcu& rcu)
+    : rcu_(rcu), inside_(add_permanent(api::kInsideSet)), kept_(add_permanent(api::kKeptSet)) {}
+
+const NetworkSet* NetworkSets::add_permanent(uint64_t key) {
+  auto* set = new Set{.permanent = true};
+  publish(*set, {});
+  sets_.emplace(key, set);
+  return &set->view;
 }
 
 NetworkSets::~NetworkSets() {
@@ -54,7 +57,7 @@ Status NetworkSets::erase(uint64_t key) {
                                              std::to_string(at->second->frontends) +
                                              " frontends; delete them first"};
   }
-  if (key != api::kInsideSet) {
+  if (!at->second->permanent) {
     remove(at);
     return {};
   }

@@ -1,9 +1,9 @@
-// Sets of networks as the main thread keeps them: clients that a frontend admits, and what
-// is inside the cluster.
+// Sets of networks as the main thread keeps them: clients that a frontend admits, what is
+// inside the cluster, and who outside sees pods' own addresses.
 //
 // Thread safety: main thread only; workers see the NetworkSet of each.
-// Invariants: a set that a frontend uses is not erased. kInsideSet is always there for
-// workers; erased, it is empty.
+// Invariants: a set that a frontend uses is not erased. kInsideSet and kKeptSet are always
+// there for workers; erased, they are empty.
 #pragma once
 
 #include <unordered_map>
@@ -31,6 +31,7 @@ class NetworkSets {
   Result<const NetworkSet*> acquire(uint64_t key);  // for a frontend. Error not_found
   void release(uint64_t key);
   const NetworkSet& inside() const noexcept { return *inside_; }
+  const NetworkSet& kept() const noexcept { return *kept_; }
 
  private:
   struct Set {
@@ -38,10 +39,12 @@ class NetworkSets {
     std::vector<IpPrefix> prefixes;
     uint64_t generation = 0;
     uint32_t frontends = 0;
-    bool listed = false;  // by control; kInsideSet is there without
+    bool listed = false;     // by control
+    bool permanent = false;  // there for workers, listed or not
   };
   using Sets = std::unordered_map<uint64_t, Set*>;
 
+  const NetworkSet* add_permanent(uint64_t key);
   void apply(uint64_t key, std::vector<IpPrefix> prefixes, uint64_t generation);
   void publish(Set& set, std::vector<IpPrefix> prefixes);
   void remove(Sets::iterator at);
@@ -50,6 +53,7 @@ class NetworkSets {
   ListDraft<IpPrefix> draft_{65536};
   Sets sets_;
   const NetworkSet* inside_;
+  const NetworkSet* kept_;
 };
 
 }  // namespace weir::dataplane

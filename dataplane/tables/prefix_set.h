@@ -14,6 +14,7 @@ class PrefixSet {
  public:
   explicit PrefixSet(std::span<const IpPrefix> prefixes);
 
+  bool empty() const noexcept { return ip4_.empty() && ip6_.empty(); }
   // IPv4: the address stands in the first four bytes.
   bool contains(Family family, const Ip6Bytes& address) const noexcept;
 

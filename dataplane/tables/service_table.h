@@ -1,8 +1,8 @@
 // Services of the node: frontends that clients aim at, the groups they lead to, and sets of
 // networks. Control decides what is in them (dataplane/api/service.h).
 //
-// Thread safety: find(), is_inside() and settings() by workers, between two quiescent
-// reports; what they return is good until the next one. All else by the main thread.
+// Thread safety: what is below "Workers" by workers, between two quiescent reports; what they
+// return is good until the next one. All else by the main thread.
 // Invariants:
 // - a change of one frontend, group or set touches no other, and no worker waits for it;
 // - a frontend's groups and set are there as long as it is;
@@ -39,6 +39,11 @@ class ServiceTable {
   const FrontendView* find(const FlowKey& key) const noexcept { return frontends_.find(key); }
   bool is_inside(Family family, const Ip6Bytes& address) const noexcept {
     return sets_.inside().contains(family, address);
+  }
+  // Whether pods' packets to some hosts outside get another source, and who sees their own.
+  bool masquerades() const noexcept { return !sets_.kept().networks().empty(); }
+  bool keeps_source(Family family, const Ip6Bytes& destination) const noexcept {
+    return sets_.kept().contains(family, destination);
   }
   // Defaults are filled in but for connections_per_port. acquire: pairs with set_settings().
   const api::ServiceSettings& settings() const noexcept {

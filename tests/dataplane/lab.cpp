@@ -46,6 +46,7 @@ Lab::Lab(uint32_t connections) : connections_(rcu_, backends_, {.capacity = conn
   api::PortConfig mute = pod(kPodC, 4, 1500);
   mute.gateway4 = mute.gateway6 = {};
   add_port(kPodC, make_port_info(mute));
+  add_uplink();
 
   for (const uint16_t port : {kPodA, kPodB, kPodC}) {
     const std::string number = std::to_string(port == kPodC ? 4 : port + 1);
@@ -85,6 +86,20 @@ Lab::Lab(uint32_t connections) : connections_(rcu_, backends_, {.capacity = conn
   context_.backends = &backends_;
   context_.fragments = fragments_.get();
   context_.ticks = 1000;
+}
+
+void Lab::add_uplink() {
+  api::PortConfig uplink = pod(kUplink, 6, 1500);
+  uplink.kind = api::PortKind::uplink;
+  uplink.flags = api::kPortTrusted;
+  uplink.address_count = 0;
+  uplink.gateway4 = *parse_address("203.0.113.1");
+  uplink.gateway6 = *parse_address("2001:db8:51::1");
+  add_port(kUplink, make_port_info(uplink));
+  for (const auto* prefix : {"203.0.113.0/24", "2001:db8:51::/48"})
+    add_route(prefix, to(kUplink, MacAddress{{2, 0, 0, 0, 0, 0x0f}}));
+  for (const auto* prefix : {"203.0.113.1", "2001:db8:51::1"})
+    add_route(prefix, {.kind = AdjacencyKind::local});
 }
 
 void Lab::add_port(uint16_t index, const PortInfo& info) {

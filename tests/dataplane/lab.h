@@ -7,6 +7,8 @@
 //   3     host     any (trusted)              1500  routes 192.0.2.0/24 and 2001:db8::/32
 //   4     pod C    10.1.0.4, fd00::4          1500  has no gateway addresses
 //   5     -        -                                never there; 10.5.0.0/16 points to it
+//   6     uplink   203.0.113.1, 2001:db8:51::1      1500  a neighbour of the MAC ..:0f routes
+//                                                   203.0.113.0/24 and 2001:db8:51::/48
 // Routes: 10.6.0.1 local, 10.7/16 unresolved, 10.8/16 unreachable, 10.9/16 blackhole and
 // the same as fd00:6::1, fd00:7::/32, fd00:8::/32, fd00:9::/32. No default route.
 #pragma once
@@ -30,7 +32,8 @@ inline constexpr uint16_t kPodB = 2;
 inline constexpr uint16_t kHost = 3;
 inline constexpr uint16_t kPodC = 4;
 inline constexpr uint16_t kGone = 5;
-inline constexpr size_t kLabPorts = 6;
+inline constexpr uint16_t kUplink = 6;
+inline constexpr size_t kLabPorts = 7;
 inline constexpr uint64_t kLabTscHz = 1'000'000'000;
 
 struct Outcome {
@@ -70,6 +73,7 @@ class Lab : private FrontendAddresses {
   PipelineCounters& counters() { return counters_; }
 
  private:
+  void add_uplink();
   void add_port(uint16_t index, const PortInfo& info);
   void send(Packet& packet, Outcome& outcome);
   void set_route(const IpPrefix& prefix, uint32_t index);

@@ -260,7 +260,7 @@ TEST_F(Nat, errors_change_with_what_they_quote_however_little_that_is) {
   }
 }
 
-TEST_F(Nat, what_is_no_error_or_quotes_no_ports_is_left_alone) {
+TEST_F(Nat, what_is_no_error_or_quotes_neither_ports_nor_an_echo_is_left_alone) {
   const Bytes about = packet_of(false, kProtoUdp, random_ends(false), udp());
   const auto quotes = [&](const Bytes& packet) {
     receive(frame_of(false, packet));
@@ -277,7 +277,9 @@ TEST_F(Nat, what_is_no_error_or_quotes_no_ports_is_left_alone) {
                           icmp({.type = 3}, about + Bytes(2)))));
   EXPECT_FALSE(quotes(
       ip4(outer, icmp({.type = 3}, ip4({.fragment = 3, .l4_checksum = false}, filler(40))))));
-  EXPECT_FALSE(quotes(ip4(outer, icmp({.type = 3}, ip4({.protocol = kProtoIcmp4}, icmp())))));
+  EXPECT_TRUE(quotes(ip4(outer, icmp({.type = 3}, ip4({.protocol = kProtoIcmp4}, icmp())))));
+  EXPECT_FALSE(
+      quotes(ip4(outer, icmp({.type = 3}, ip4({.protocol = kProtoIcmp4}, icmp({.type = 13}))))));
   EXPECT_FALSE(quotes(ip4(outer, icmp({.type = 3}, ip4({.version = 6}, udp())))));
   EXPECT_FALSE(quotes(ip4(outer, icmp({.type = 3}, ip4({.words = 4}, udp())))));
 }

@@ -35,7 +35,7 @@ INSTANTIATE_TEST_SUITE_P(rows, PacketTable, testing::ValuesIn(all_rows()),
 bool is_ours(std::string_view name) {
   for (const auto* stage : {"parse_", "source_", "arp_", "nd_", "route_", "local_", "rewrite_",
                             "mtu_", "icmp_", "tx_segmentation", "tx_port_gone", "rx_offload",
-                            "connection_", "service_"}) {
+                            "connection_", "service_", "masquerade_"}) {
     if (name.starts_with(stage)) return true;
   }
   return false;

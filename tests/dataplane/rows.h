@@ -29,12 +29,14 @@ std::vector<Row> mtu_rows();       // mtu and tx_segmentation
 std::vector<Row> icmp_rows();
 std::vector<Row> police_rows();
 std::vector<Row> service_rows();   // connection and service
+std::vector<Row> masquerade_rows();  // by uplinks
 std::vector<Row> all_rows();
 
 inline const MacAddress kMacA = mac("02:00:00:00:00:0a");
 inline const MacAddress kMacB = mac("02:00:00:00:00:0b");
 inline const MacAddress kMacC = mac("02:00:00:00:00:0c");
 inline const MacAddress kMacHost = mac("02:00:00:00:00:0d");
+inline const MacAddress kMacNeighbor = mac("02:00:00:00:00:0f");  // on the uplink
 
 // The Ethernet header of a frame that weir sends to `to`.
 inline Eth from_gateway(const MacAddress& to) { return {.destination = to, .source = kGatewayMac}; }

@@ -124,7 +124,7 @@ std::vector<Row> all_rows() {
   std::vector<Row> rows;
   for (const auto& part : {parse_rows(), parse_ip6_rows(), source_rows(), neighbor_rows(),
                            route_rows(), mtu_rows(), icmp_rows(), police_rows(),
-                           service_rows()}) {
+                           service_rows(), masquerade_rows()}) {
     rows.insert(rows.end(), part.begin(), part.end());
   }
   return rows;

@@ -1,63 +1,10 @@
 // Packets to services and back, and what ICMP errors and fragments of them become.
+#include "tests/dataplane/ends.h"
 #include "tests/dataplane/rows.h"
 #include "tests/dataplane/services.h"
 
 namespace weir::dataplane::test {
 namespace {
-
-constexpr uint16_t kClientPort = 4000;
-
-// One datagram's way: whole IP packets, from here to there.
-struct Ends {
-  std::string_view source;
-  uint16_t source_port;
-  std::string_view destination;
-  uint16_t destination_port;
-  uint8_t ttl = 64;
-};
-
-Bytes sctp_header(uint16_t source, uint16_t destination) {
-  return {static_cast<uint8_t>(source >> 8), static_cast<uint8_t>(source),
-          static_cast<uint8_t>(destination >> 8), static_cast<uint8_t>(destination)};
-}
-
-// RFC 9653: without a checksum; nat_test looks at those with one.
-Bytes sctp(const Ends& ends) {
-  return sctp_header(ends.source_port, ends.destination_port) + Bytes(12);
-}
-
-Bytes l4(const Ends& ends, uint8_t protocol) {
-  if (protocol == kProtoSctp) return sctp(ends);
-  if (protocol == kProtoTcp)
-    return tcp(
-        filler(10),
-        {.source = ends.source_port, .destination = ends.destination_port, .flags = kTcpSyn});
-  return udp(filler(10), {.source = ends.source_port, .destination = ends.destination_port});
-}
-
-bool is_ip6(const Ends& ends) { return ends.source.find(':') != std::string_view::npos; }
-
-Bytes packet(const Ends& ends, uint8_t protocol = kProtoUdp) {
-  if (is_ip6(ends)) {
-    return ip6({.source = ends.source,
-                .destination = ends.destination,
-                .next_header = protocol,
-                .hop_limit = ends.ttl},
-               l4(ends, protocol));
-  }
-  return ip4({.source = ends.source,
-              .destination = ends.destination,
-              .protocol = protocol,
-              .ttl = ends.ttl},
-             l4(ends, protocol));
-}
-
-Bytes in_frame(const Ends& ends, const MacAddress& source, uint8_t protocol = kProtoUdp) {
-  return eth(is_ip6(ends) ? kEtherIp6 : kEtherIp4, packet(ends, protocol), from(source));
-}
-Bytes out_frame(const Ends& ends, const MacAddress& to, uint8_t protocol = kProtoUdp) {
-  return eth(is_ip6(ends) ? kEtherIp6 : kEtherIp4, packet(ends, protocol), from_gateway(to));
-}
 
 constexpr Ends kToVip4{"10.1.0.2", kClientPort, kVip4, 80};
 constexpr Ends kToVip6{"fd00::2", kClientPort, kVip6, 80};
@@ -103,7 +50,7 @@ void add_balanced_rows(std::vector<Row>& rows, const std::string& name) {
 
 Row refused(std::string name, Ends to, Drop drop) {
   const Bytes original = packet(to);
-  const bool ip6 = is_ip6(to);
+  const bool ip6 = original[0] >> 4 == 6;
   return {.name = std::move(name),
           .frame = in_frame(to, kMacA),
           .drop = drop,
@@ -164,7 +111,7 @@ std::vector<Row> refusal_rows() {
 }
 
 // Connections whose backend sees the gateway's address.
-std::vector<Row> masquerade_rows() {
+std::vector<Row> source_nat_rows() {
   const Ends masked{"10.1.0.1", 2000, "10.1.0.3", 8080, 63};
   const Ends hairpin4{"10.1.0.2", kClientPort, kVip4, 83};
   const Ends hairpin6{"fd00::2", kClientPort, kVip6, 83};
@@ -278,39 +225,7 @@ std::vector<Row> shared_address_rows() {
   };
 }
 
-// --- fragments: 16 bytes of payload in the first, the rest behind
-
-constexpr uint16_t kFirstLength = 24;
-
-Bytes fragment4(const Ends& ends, bool first, uint16_t id = 7) {
-  const Bytes whole =
-      udp(filler(40),
-          {.source = ends.source_port, .destination = ends.destination_port, .checksum = 0x1234});
-  const Bytes part = first ? Bytes(whole.begin(), whole.begin() + kFirstLength)
-                           : Bytes(whole.begin() + kFirstLength, whole.end());
-  return ip4({.source = ends.source,
-              .destination = ends.destination,
-              .ttl = ends.ttl,
-              .identification = id,
-              .fragment = static_cast<uint16_t>(first ? kIp4MoreFragments : kFirstLength / 8),
-              .l4_checksum = false},
-             part);
-}
-Bytes fragment6(const Ends& ends, bool first, size_t options = 0) {
-  const Bytes whole =
-      udp(filler(40),
-          {.source = ends.source_port, .destination = ends.destination_port, .checksum = 0x1234});
-  const Bytes part = first ? Bytes(whole.begin(), whole.begin() + kFirstLength)
-                           : Bytes(whole.begin() + kFirstLength, whole.end());
-  const Bytes header = fragment_header(kProtoUdp, first ? 0 : kFirstLength, first, 0xabcd'1234);
-  const Bytes chain = options != 0 ? extension(kProtoFragment, options) + header : header;
-  return ip6({.source = ends.source,
-              .destination = ends.destination,
-              .next_header = options != 0 ? kProtoHopByHop : kProtoFragment,
-              .hop_limit = ends.ttl,
-              .l4_checksum = false},
-             chain, kProtoUdp, part);
-}
+// --- fragments
 
 std::vector<Row> fragment_rows() {
   const auto after_first4 = [](Lab& lab) {
@@ -400,26 +315,6 @@ std::vector<Row> fragment_rows() {
 
 // --- ICMP errors
 
-struct ErrorEnds {
-  std::string_view source;
-  std::string_view destination;
-  uint8_t ttl = 64;
-};
-Bytes error_about(const ErrorEnds& outer, const Ends& inner) {
-  if (is_ip6(inner)) {
-    return ip6({.source = outer.source,
-                .destination = outer.destination,
-                .next_header = kProtoIcmp6,
-                .hop_limit = outer.ttl},
-               icmp({.type = 2, .rest = 1280}, packet(inner)));
-  }
-  return ip4({.source = outer.source,
-              .destination = outer.destination,
-              .protocol = kProtoIcmp4,
-              .ttl = outer.ttl},
-             icmp({.type = 3, .code = 4, .rest = 1000}, packet(inner)));
-}
-
 std::vector<Row> error_rows() {
   const auto open = opened<kProtoUdp>;
   const auto open_to_outside = [](Lab& lab) {
@@ -496,7 +391,7 @@ std::vector<Row> service_rows() {
   add_balanced_rows<kProtoTcp>(rows, "tcp");
   add_balanced_rows<kProtoSctp>(rows, "sctp");
   for (const auto& part :
-       {refusal_rows(), masquerade_rows(), shared_address_rows(), fragment_rows(), error_rows()})
+       {refusal_rows(), source_nat_rows(), shared_address_rows(), fragment_rows(), error_rows()})
     rows.insert(rows.end(), part.begin(), part.end());
   return rows;
 }

@@ -59,6 +59,13 @@ void set_masquerade(Lab& lab, uint16_t first_port, uint16_t last_port) {
                                     .masquerade_last_port = last_port}));
 }
 
+void masquerade_uplink(Lab& lab, uint16_t first_port, uint16_t last_port) {
+  lab.connections().prepare();
+  set_masquerade(lab, first_port, last_port);
+  set_prefixes(lab, api::kKeptSet,
+               {"10.0.0.0/8", "fd00::/8", "203.0.113.128/25", "2001:db8:51:5::/64"});
+}
+
 void serve_one(Lab& lab) {
   set_group(lab, 1, {{"10.1.0.3", 8080}});
   set_group(lab, 2, {{"fd00::3", 8080}});

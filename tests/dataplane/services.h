@@ -31,6 +31,10 @@ void set_prefixes(Lab& lab, uint64_t key, std::initializer_list<const char*> pre
 // Masqueraded connections get the gateways' addresses and ports of this range.
 void set_masquerade(Lab& lab, uint16_t first_port, uint16_t last_port);
 
+// Pods' packets that leave by the uplink get its address and ports of this range, but for
+// 10.0.0.0/8, fd00::/8, 203.0.113.128/25 and 2001:db8:51:5::/64.
+void masquerade_uplink(Lab& lab, uint16_t first_port = 2000, uint16_t last_port = 5000);
+
 // VIP:80 alone, as below.
 void serve_one(Lab& lab);
 
