@@ -39,9 +39,6 @@ struct PrefixMember {
 // The set of networks whose addresses belong to pods and nodes of the cluster. Pod ports
 // of this node are inside whatever it says.
 inline constexpr uint64_t kInsideSet = 1;
-// Networks outside that see pods' own addresses. What pods send by an uplink to others leaves
-// with the uplink's address. Without the set, or when it is empty, nothing does.
-inline constexpr uint64_t kKeptSet = 2;
 
 struct ListKey {
   uint64_t key = 0;  // a group or a set; 0 = all where a message allows it

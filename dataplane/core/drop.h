@@ -54,6 +54,7 @@ namespace weir::dataplane {
   X(connection_table_full, "new connection while the connection table is full")              \
   X(connection_quota, "new connection of a port that has its share of the table already")    \
   X(connection_quota_outside, "new connection from outside while those have their half of the table") \
+  X(connection_quota_host, "new connection of a host outside that has as many as are left for all") \
   X(connection_no_masquerade, "new connection needs an address of the node, and none is set") \
   X(connection_no_port, "no free port of the node's address for a new connection to this backend") \
   X(service_no_frontend, "no service has this port of the address")                          \

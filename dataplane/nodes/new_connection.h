@@ -25,6 +25,7 @@ inline Drop reason_of(ConnectionTable::Outcome outcome, uint16_t owner) noexcept
     case ConnectionTable::Outcome::table_full: return Drop::connection_table_full;
     case ConnectionTable::Outcome::over_quota:
       return owner == kNoOwner ? Drop::connection_quota_outside : Drop::connection_quota;
+    case ConnectionTable::Outcome::over_host_quota: return Drop::connection_quota_host;
     default: return Drop::connection_no_port;
   }
 }

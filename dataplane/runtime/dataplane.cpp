@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "dataplane/api/masquerade.h"
 #include "dataplane/core/tsc.h"
 #include "dataplane/ports/kernel/tap_port.h"
 

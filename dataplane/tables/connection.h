@@ -73,7 +73,9 @@ struct alignas(64) Connection {
   std::array<std::atomic<uint64_t>, 2> hops;  // CachedHop; written and read by workers
   BackendId backend_id;
   uint16_t owner;        // number of the port that it came from, or kNoOwner
-  uint16_t owner_epoch;  // of the owner's quota when this was added
+  // To be given back with it: the epoch of the owner's quota when this was added, or the
+  // number that its host outside is counted by.
+  uint16_t quota_ticket;
   ChecksumChange forward_change;  // by what the connection does to a client's packets
   std::atomic<Ticks> last_seen;      // written by workers, read by the main thread
   std::atomic<uint32_t> state;       // State bits; workers add bits, the main thread clears all

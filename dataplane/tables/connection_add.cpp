@@ -25,7 +25,37 @@ FlowKey affinity_key(Family family, const Ip6Bytes& client, uint64_t number) noe
   return key;
 }
 
+ConnectionTable::Outcome outcome_of(OutsideQuota::Verdict verdict) noexcept {
+  switch (verdict) {
+    case OutsideQuota::Verdict::room: return ConnectionTable::Outcome::added;
+    case OutsideQuota::Verdict::host_full: return ConnectionTable::Outcome::over_host_quota;
+    default: return ConnectionTable::Outcome::over_quota;
+  }
+}
+
 }  // namespace
+
+// An IPv6 host may have any address of its network: all of a /64 count as one.
+ConnectionTable::Payer ConnectionTable::payer_of(uint16_t owner, Family family,
+                                                 const Ip6Bytes& client) const noexcept {
+  if (owner != kNoOwner) return {.owner = owner};
+  FlowKey host{.family = family};
+  std::copy_n(client.begin(), 8, host.source.begin());
+  return {.ticket = static_cast<uint16_t>(hash(host))};
+}
+
+ConnectionTable::Outcome ConnectionTable::charge(Payer& payer) noexcept {
+  if (payer.owner == kNoOwner) return outcome_of(outside_quota_.charge(payer.ticket));
+  const auto epoch = quota_.charge(payer.owner);
+  if (!epoch) return Outcome::over_quota;
+  payer.ticket = *epoch;
+  return Outcome::added;
+}
+
+void ConnectionTable::refund(const Payer& payer) noexcept {
+  if (payer.owner == kNoOwner) return outside_quota_.refund(payer.ticket);
+  quota_.refund(payer.owner, payer.ticket);
+}
 
 bool ConnectionTable::taken(const FlowKey& key) noexcept {
   return static_cast<bool>(find(key, hash(key)));
@@ -80,16 +110,16 @@ ConnectionTable::Added ConnectionTable::add(uint32_t worker, const NewConnection
     FlowKey reverse;
     if (before || !choose_tuple(worker_state_[worker].random, wanted, reverse))
       return {Outcome::tuple_taken};
-    const auto epoch = quota_.charge(wanted.owner);
-    if (!epoch) return {Outcome::over_quota};
+    Payer payer = payer_of(wanted.owner, wanted.key.family, wanted.key.source);
+    if (const Outcome refused = charge(payer); refused != Outcome::added) return {refused};
     const uint32_t number = records_.take(worker);
     if (number == 0) {
-      quota_.refund(wanted.owner, *epoch);
+      refund(payer);
       return {Outcome::table_full};
     }
     Connection& record = records_[number];
     fill(record, wanted, reverse);
-    record.owner_epoch = *epoch;
+    record.quota_ticket = payer.ticket;
     // relaxed: published with the record
     record.last_seen.store(now, std::memory_order_relaxed);
     record.state.store(
@@ -111,7 +141,13 @@ ConnectionTable::Outcome ConnectionTable::preview(const NewConnection& wanted,
                                                   FlowKey& reverse) noexcept {
   uint64_t random = hash(wanted.key) | 1;
   if (!choose_tuple(random, wanted, reverse)) return Outcome::tuple_taken;
-  if (!quota_.has_room(wanted.owner)) return Outcome::over_quota;
+  const Payer payer = payer_of(wanted.owner, wanted.key.family, wanted.key.source);
+  if (payer.owner == kNoOwner) {
+    const Outcome refused = outcome_of(outside_quota_.look(payer.ticket));
+    if (refused != Outcome::added) return refused;
+  } else if (!quota_.has_room(payer.owner)) {
+    return Outcome::over_quota;
+  }
   const api::ConnectionStats now = stats();
   return now.in_use + now.waiting < now.capacity ? Outcome::added : Outcome::table_full;
 }
@@ -168,13 +204,13 @@ void ConnectionTable::set_affinity(uint32_t worker, const NewAffinity& wanted, T
   } else if (crowded_.load(std::memory_order_relaxed)) {  // relaxed: stands alone
     return;
   }
-  const auto epoch = quota_.charge(wanted.owner);
-  if (!epoch) return;
+  Payer payer = payer_of(wanted.owner, wanted.family, wanted.client);
+  if (charge(payer) != Outcome::added) return;
   const uint32_t number = records_.take(worker);
-  if (number == 0) return quota_.refund(wanted.owner, *epoch);
+  if (number == 0) return refund(payer);
   Connection& record = records_[number];
   fill(record, {.key = key, .backend_id = wanted.backend_id, .owner = wanted.owner}, {});
-  record.owner_epoch = *epoch;
+  record.quota_ticket = payer.ticket;
   record.last_seen.store(now, std::memory_order_relaxed);
   record.lifetime.store(ticks, std::memory_order_relaxed);
   record.state.store(Connection::kTentative, std::memory_order_relaxed);

@@ -200,7 +200,7 @@ void ConnectionTable::free(uint32_t chain) {
   while (chain != 0) {
     Connection& record = records_[chain];
     const uint32_t next = record.link.load(std::memory_order_relaxed);
-    quota_.refund(record.owner, record.owner_epoch);
+    refund({record.owner, record.quota_ticket});
     backends_.release(record.backend_id, record.holder());
     // relaxed: published to the next worker with the list of free records
     record.state.store(0, std::memory_order_relaxed);
@@ -237,7 +237,9 @@ void ConnectionTable::query(
       continue;
     const api::ConnectionState state = describe(number, bits, now);
     if (!is_wanted(query, state)) continue;
-    visit(state, quota_.is_current(record.owner, record.owner_epoch) ? record.owner : kNoOwner);
+    const bool is_port = record.owner != kNoOwner;
+    const bool is_there = is_port && quota_.is_current(record.owner, record.quota_ticket);
+    visit(state, is_there ? record.owner : kNoOwner);
     --left;
   }
 }

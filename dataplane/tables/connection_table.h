@@ -18,6 +18,7 @@
 #include "dataplane/tables/connection_filter.h"
 #include "dataplane/tables/connection_index.h"
 #include "dataplane/tables/connection_records.h"
+#include "dataplane/tables/outside_quota.h"
 #include "dataplane/tables/owner_quota.h"
 
 namespace weir::dataplane {
@@ -74,6 +75,7 @@ class ConnectionTable {
     exists,  // another packet was first: `connection` is the one to use
     table_full,
     over_quota,   // of its owner, or of all that have none
+    over_host_quota,  // it has no owner, and its host has as many as are left for all hosts
     tuple_taken,  // another connection has the backend's view of it: no port was free
   };
   struct Added {
@@ -161,8 +163,8 @@ class ConnectionTable {
   void reap(Ticks now, uint32_t budget = 0);
   // `connections`: of one port at once, 0 = an eighth of the capacity.
   void set_quota(uint32_t connections) noexcept;
-  // Of all together that no pod opened; without bound at first.
-  void set_outside_quota(uint32_t connections) noexcept { quota_.set_outside_limit(connections); }
+  // Of all together that no pod opened; without bound at first. How hosts share it: OutsideQuota.
+  void set_outside_quota(uint32_t connections) noexcept { outside_quota_.set_limit(connections); }
   // The port is gone: its number begins again without connections.
   void forget_port(uint16_t port) noexcept { quota_.forget(port); }
   uint32_t connections_of(uint16_t port) const noexcept { return quota_.used(port); }
@@ -189,6 +191,14 @@ class ConnectionTable {
   };
   enum class Placed : uint8_t { settled, lost, no_room };
 
+  // For whom a record counts: a pod's port or a host outside.
+  struct Payer {
+    uint16_t owner = kNoOwner;
+    uint16_t ticket = 0;  // see Connection
+  };
+  Payer payer_of(uint16_t owner, Family family, const Ip6Bytes& client) const noexcept;
+  Outcome charge(Payer& payer) noexcept;  // added: there was room
+  void refund(const Payer& payer) noexcept;
   bool choose_tuple(uint64_t& random, const NewConnection& wanted, FlowKey& reverse) noexcept;
   bool taken(const FlowKey& key) noexcept;
   void fill(Connection& record, const NewConnection& wanted, const FlowKey& reverse) noexcept;
@@ -212,6 +222,7 @@ class ConnectionTable {
   ConnectionIndex index_;
   ConnectionRecords records_;
   OwnerQuota quota_;
+  OutsideQuota outside_quota_;
   std::unique_ptr<WorkerState[]> worker_state_;
   std::atomic<bool> occupied_{false};  // set by workers, cleared by the main thread
   std::atomic<bool> crowded_{false};   // set by the main thread, read by workers

@@ -1,5 +1,6 @@
 #include "dataplane/tables/network_sets.h"
 
+#include "dataplane/api/masquerade.h"
 #include "dataplane/tables/address_checks.h"
 
 namespace weir::dataplane {

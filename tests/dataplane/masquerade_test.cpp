@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "dataplane/api/masquerade.h"
 #include "tests/dataplane/ends.h"
 #include "tests/dataplane/services.h"
 

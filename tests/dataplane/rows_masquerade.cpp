@@ -1,4 +1,5 @@
 // What pods send by the uplink to networks that do not know them, and what comes back.
+#include "dataplane/api/masquerade.h"
 #include "tests/dataplane/ends.h"
 #include "tests/dataplane/rows.h"
 #include "tests/dataplane/services.h"

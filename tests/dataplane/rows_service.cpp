@@ -88,6 +88,15 @@ std::vector<Row> refusal_rows() {
          serve(lab);
          lab.connections().set_outside_quota(0);
        }},
+      {.name = "quota_host",
+       .frame = in_frame({"192.0.2.9", kClientPort, kVip4, 80}, kMacHost),
+       .in = kHost,
+       .drop = Drop::connection_quota_host,
+       .prepare = [](Lab& lab) {
+         serve(lab);
+         lab.connections().set_outside_quota(2);
+         lab.run(in_frame({"192.0.2.9", 1, kVip4, 80}, kMacHost), kHost);
+       }},
       silent("table_full", vip4(80), Drop::connection_table_full,
              [](Lab& lab) {
                serve(lab);

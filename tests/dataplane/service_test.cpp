@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "tests/dataplane/rows.h"
+#include "tests/dataplane/ends.h"
 #include "tests/dataplane/services.h"
 
 namespace weir::dataplane::test {
@@ -219,21 +219,48 @@ TEST_F(Services, OnlyPacketsThatMayBeOfAConnectionAreLookedUp) {
   EXPECT_FALSE(plain.seen(Next::connection));
 }
 
+// What becomes of `flows` connections of a host outside: how many were refused, and why.
+std::map<Drop, uint64_t> flood(Lab& lab, std::string_view source, uint16_t flows,
+                               uint16_t first_port = 1) {
+  const bool ip6 = source.find(':') != std::string_view::npos;
+  std::map<Drop, uint64_t> drops;
+  for (uint16_t port = first_port; port < first_port + flows; ++port) {
+    const Ends ends{source, port, ip6 ? kVip6 : kVip4, 80};
+    for (const auto& [drop, count] : lab.run(in_frame(ends, kMacHost), kHost).drops)
+      drops[drop] += count;
+  }
+  return drops;
+}
+
 TEST_F(Services, AFloodFromOutsideLeavesPodsTheirHalf) {
   Lab lab(64);
   lab.connections().set_outside_quota(32);
   serve_one(lab);
-  std::map<Drop, uint64_t> drops;
-  for (uint16_t port = 1; port <= 100; ++port) {
-    const Outcome outcome =
-        lab.run(sent4(ip4({.source = "192.0.2.77", .destination = kVip4},
-                          udp(filler(10), {.source = port, .destination = 80})),
-                      from(kMacHost)),
-                kHost);
-    for (const auto& [drop, count] : outcome.drops) drops[drop] += count;
-  }
-  EXPECT_EQ(drops, (std::map<Drop, uint64_t>{{Drop::connection_quota_outside, 68}}));
+  for (const std::string_view source : {"192.0.2.1", "192.0.2.2", "192.0.2.3"})
+    flood(lab, source, 100);
+  EXPECT_LE(lab.connections().stats().created, 32U);
   EXPECT_EQ(lab.run(datagram(1)).out_port, kPodB);
+}
+
+// A host has at most as many as are still free: half of 32, half of the rest, and so on.
+TEST_F(Services, AFloodOfOneHostOutsideLeavesRoomForOthers) {
+  using Drops = std::map<Drop, uint64_t>;
+  Lab lab(64);
+  lab.connections().set_outside_quota(32);
+  serve_one(lab);
+  EXPECT_EQ(flood(lab, "192.0.2.1", 100), (Drops{{Drop::connection_quota_host, 84}}));
+  EXPECT_EQ(flood(lab, "192.0.2.2", 8), Drops{});
+  EXPECT_EQ(flood(lab, "192.0.2.1", 10, 1000), (Drops{{Drop::connection_quota_host, 10}}));
+  EXPECT_EQ(flood(lab, "2001:db8::1", 4), Drops{});
+  EXPECT_EQ(flood(lab, "2001:db8::2", 1), (Drops{{Drop::connection_quota_host, 1}}));
+  EXPECT_EQ(flood(lab, "2001:db8:0:1::1", 2), Drops{});
+  // All are forgotten in time, and the flood may begin anew.
+  lab.context().ticks += 200 * kTicksPerSecond;
+  for (int i = 0; i < 3; ++i) {
+    lab.connections().reap(lab.context().ticks, 2048);
+    lab.reap();
+  }
+  EXPECT_EQ(flood(lab, "192.0.2.1", 100), (Drops{{Drop::connection_quota_host, 84}}));
 }
 
 TEST_F(Services, AFloodOfFragmentsPushesOutItsOwnPortsAlone) {

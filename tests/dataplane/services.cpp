@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "dataplane/api/masquerade.h"
+
 namespace weir::dataplane::test {
 namespace {
 

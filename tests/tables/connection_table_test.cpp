@@ -288,19 +288,30 @@ TEST_F(ConnectionTableTest, TheQuotaIsCountedBack) {
   EXPECT_EQ(table_.add(0, third, now_).outcome, Outcome::added);
 }
 
-TEST_F(ConnectionTableTest, WhatNoPodOpensHasAQuotaTogether) {
-  table_.set_outside_quota(2);
-  Connection& connection = add(flow(1));
-  add(flow(2));
-  EXPECT_EQ(table_.add(0, flow(3), now_).outcome, Outcome::over_quota);
-  NewConnection of_a_pod = flow(3);
+TEST_F(ConnectionTableTest, WhatNoPodOpensHasAQuotaTogetherAndForEachHost) {
+  const auto from = [&](uint8_t host, uint16_t port) {
+    NewConnection wanted = flow(port);
+    wanted.key.source[3] = host;
+    return wanted;
+  };
+  const auto outcome = [&](const NewConnection& wanted) {
+    return table_.add(0, wanted, now_).outcome;
+  };
+  table_.set_outside_quota(4);
+  Connection& connection = add(from(1, 1));
+  add(from(1, 2));
+  EXPECT_EQ(outcome(from(1, 3)), Outcome::over_host_quota);
+  add(from(2, 1));
+  add(from(3, 1));
+  EXPECT_EQ(outcome(from(4, 1)), Outcome::over_quota);
+  NewConnection of_a_pod = from(4, 1);
   of_a_pod.owner = 7;
-  EXPECT_EQ(table_.add(0, of_a_pod, now_).outcome, Outcome::added);
+  EXPECT_EQ(outcome(of_a_pod), Outcome::added);
   table_.kill(connection);
   reap();
   pass_grace();
-  EXPECT_EQ(table_.add(0, flow(4), now_).outcome, Outcome::added);
-  EXPECT_EQ(table_.add(0, flow(5), now_).outcome, Outcome::over_quota);
+  EXPECT_EQ(outcome(from(5, 1)), Outcome::added);
+  EXPECT_EQ(outcome(from(5, 2)), Outcome::over_quota);
 }
 
 TEST_F(ConnectionTableTest, AReusedPortNumberStartsAtZeroAndStaysRight) {
