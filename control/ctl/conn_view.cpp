@@ -30,8 +30,10 @@ std::string_view to_string(api::ConnectionPhase phase) noexcept {
 
 std::string protocol_name(uint8_t protocol) {
   switch (protocol) {
+    case 1: return "icmp";
     case 6: return "tcp";
     case 17: return "udp";
+    case 58: return "icmpv6";
     case 132: return "sctp";
     default: return std::to_string(protocol);
   }

@@ -9,7 +9,7 @@
 namespace weir::ctl {
 
 std::string_view to_string(api::ConnectionPhase phase) noexcept;
-// "tcp", "udp", "sctp", or the number of another protocol.
+// "tcp", "udp", "sctp", "icmp", "icmpv6", or the number of another protocol.
 std::string protocol_name(uint8_t protocol);
 // Of "tcp", "udp" and "sctp"; 0 for any other text.
 uint8_t protocol_number(std::string_view name) noexcept;

@@ -103,8 +103,9 @@ std::string protocol_text(const api::PathTrace& path) {
 // The source that a backend sees, as far as it is known before a port is drawn.
 std::string masquerade_text(const api::PathTrace& path) {
   if (!has(path, api::kPathMasqueraded)) return "";
-  if (path.masquerade_first == 0) return endpoint_text(path.new_source);
-  return weir::to_string(path.new_source.address) + ", a free port of " +
+  if (path.masquerade_first == 0) return end_text(path, path.new_source);
+  return weir::to_string(path.new_source.address) + ", a free " +
+         (has_ports(path) ? "port" : "identifier") + " of " +
          std::to_string(path.masquerade_first) + " to " + std::to_string(path.masquerade_last);
 }
 
@@ -119,10 +120,11 @@ std::string service_text(const api::PathTrace& path) {
 }
 
 std::string nat_text(const api::PathTrace& path) {
-  if (!translated(path)) return "";
-  return has(path, api::kPathReply) ? "back to " + endpoint_text(path.new_destination) + " from " +
-                                          endpoint_text(path.new_source)
-                                    : "destination " + endpoint_text(path.new_destination);
+  if (has(path, api::kPathReply)) {
+    return "back to " + end_text(path, path.new_destination) + " from " +
+           end_text(path, path.new_source);
+  }
+  return translated(path) ? "destination " + endpoint_text(path.new_destination) : "";
 }
 
 std::string route_text(const api::PathTrace& path, const PortNames& names) {
@@ -170,7 +172,7 @@ Json masquerade_json(const api::PathTrace& path) {
   const auto& end = has(path, api::kPathReply) ? path.destination : path.new_source;
   Json json{{"address", weir::to_string(end.address)}, {"port", nullptr}, {"ports", nullptr}};
   if (path.masquerade_first == 0) {
-    json["port"] = end.port;
+    if (has_ports(path)) json["port"] = end.port;
   } else {
     json["ports"] = {path.masquerade_first, path.masquerade_last};
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/api/masquerade.h"
+
 namespace weir::control {
 
 namespace {
@@ -263,6 +265,7 @@ void ServiceCatalog::settle_frontends(const FrontendKeys& touched, ServicePlan& 
 // Sent with the first plan and with each whole one, as a dataplane begins without.
 void ServiceCatalog::add_node(ServicePlan& plan) const {
   plan.sets[api::kInsideSet] = node_.inside;
+  plan.sets[api::kKeptSet] = node_.kept;
   plan.has_settings = true;
   for (const IpAddress& address : node_.masquerade) {
     (address.is_ip4() ? plan.settings.masquerade4 : plan.settings.masquerade6) = address;

@@ -17,6 +17,7 @@ struct NodeFacts {
   std::vector<IpPrefix> pod_prefixes;  // of this node's pods
   std::vector<IpPrefix> inside;        // networks of the cluster's pods and nodes
   std::vector<IpAddress> masquerade;   // one of each family, the gateways
+  std::vector<IpPrefix> kept;          // networks beyond uplinks that see pods' own addresses
 
   bool operator==(const NodeFacts&) const = default;
 };

@@ -5,6 +5,7 @@
 
 #include "control/services/parse.h"
 #include "dataplane/api/codec.h"
+#include "dataplane/api/masquerade.h"
 
 namespace weir::control {
 
@@ -207,7 +208,7 @@ uint64_t stable_number(std::string_view name) {
     hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
   }
   hash ^= hash >> 32;  // FNV leaves its upper bits to long names
-  return hash <= api::kInsideSet ? hash + 2 : hash;
+  return hash <= api::kKeptSet ? hash + api::kKeptSet + 1 : hash;
 }
 
 // For people: in lists of frontends and connections.

@@ -28,15 +28,6 @@ IpAddress host_ip(const Controller& controller, const api::FrontendKey& key) {
   return {};
 }
 
-// Other nodes' pods know this one's as they are, whatever the list says.
-Masquerade masquerade_of(const config::Config& config) {
-  Masquerade out{.pods = config.network.pod_cidrs, .kept = config.network.non_masquerade_cidrs};
-  for (const IpPrefix& prefix : config.services.cluster_cidrs) {
-    if (out.covers(prefix.address.family)) out.kept.push_back(prefix);
-  }
-  return out;
-}
-
 void report(const ServiceRoutes& routes) {
   for (const IpAddress& address : routes.elsewhere) {
     spdlog::warn(

@@ -44,6 +44,25 @@ bool Masquerade::covers(Family family) const {
   return !mine.empty() && std::ranges::none_of(mine, whole) && !of_family(pods, family).empty();
 }
 
+Masquerade masquerade_of(const config::Config& config) {
+  Masquerade out{.pods = config.network.pod_cidrs, .kept = config.network.non_masquerade_cidrs};
+  for (const IpPrefix& prefix : config.services.cluster_cidrs) {
+    if (out.covers(prefix.address.family)) out.kept.push_back(prefix);
+  }
+  return out;
+}
+
+std::vector<IpPrefix> kept_by_uplinks(const Masquerade& masquerade) {
+  std::vector<IpPrefix> kept;
+  for (const Family family : {Family::ip4, Family::ip6}) {
+    const std::vector<IpPrefix> all{{.address = {.family = family}}};
+    const auto mine = masquerade.covers(family) ? of_family(masquerade.kept, family) : all;
+    kept.insert(kept.end(), mine.begin(), mine.end());
+  }
+  const bool any = masquerade.covers(Family::ip4) || masquerade.covers(Family::ip6);
+  return any ? kept : std::vector<IpPrefix>{};
+}
+
 // Packets for pods go by the host port: what the dataplane gets must keep the addresses that
 // its policies and services go by.
 std::string masquerade_chain(const Masquerade& masquerade, const std::string& interface) {

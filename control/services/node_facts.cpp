@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "control/services/masquerade.h"
 #include "control/services/parse.h"
 #include "control/services/sources.h"
 
@@ -58,7 +59,8 @@ NodeFacts read_node_facts(const Controller& controller) {
                   .zone = config.node.zone,
                   .addresses = kernel_addresses(),
                   .pod_prefixes = config.network.pod_cidrs,
-                  .inside = config.network.pod_cidrs};
+                  .inside = config.network.pod_cidrs,
+                  .kept = kept_by_uplinks(masquerade_of(config))};
   for (const IpPrefix& prefix : config.services.cluster_cidrs) facts.inside.push_back(prefix);
   for (const IpAddress& address : facts.addresses) {
     facts.inside.push_back(make_prefix(address, address.bits()));

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "dataplane/api/codec.h"
+#include "dataplane/api/masquerade.h"
 #include "tests/control/services/service_fixture.h"
 
 namespace weir::control {
@@ -39,6 +40,7 @@ TEST(ServiceCatalogStart, TellsTheNodesOwnFactsFirst) {
   EXPECT_EQ(plan.settings.masquerade4, ip("10.244.0.1"));
   EXPECT_EQ(plan.settings.masquerade6, ip("fd00:10:244::1"));
   EXPECT_THAT(plan.sets.at(api::kInsideSet), ElementsAre(net("10.244.0.0/16")));
+  EXPECT_THAT(plan.sets.at(api::kKeptSet), ElementsAre(net("10.0.0.0/8")));
   EXPECT_TRUE(catalog.take_changes().empty());
 }
 

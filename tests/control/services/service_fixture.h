@@ -17,7 +17,8 @@ inline NodeFacts test_node() {
           .addresses = {ip("192.0.2.1"), ip("2001:db8::1"), ip("10.244.0.1")},
           .pod_prefixes = {net("10.244.0.0/24"), net("fd00:10:244::/64")},
           .inside = {net("10.244.0.0/16")},
-          .masquerade = {ip("10.244.0.1"), ip("fd00:10:244::1")}};
+          .masquerade = {ip("10.244.0.1"), ip("fd00:10:244::1")},
+          .kept = {net("10.0.0.0/8")}};
 }
 
 inline ServiceObjects read_objects(const std::string& text) {
