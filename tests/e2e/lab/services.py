@@ -90,9 +90,10 @@ def is_dropped(client, address, port=80):
 class Connection:
     """A TCP connection that stays, from a namespace."""
 
-    def __init__(self, netns, address, port=80):
+    def __init__(self, netns, address, port=80, source_port=0):
         with netns.entered():
-            self.socket = socket.create_connection((address, port), timeout=5)
+            self.socket = socket.create_connection(
+                (address, port), timeout=5, source_address=("", source_port))
         self.file = self.socket.makefile("rw", newline="\n")
 
     def ask(self):
@@ -108,12 +109,13 @@ class Connection:
 class Datagrams:
     """A UDP socket that keeps its port, from a namespace."""
 
-    def __init__(self, netns, address, port=80):
+    def __init__(self, netns, address, port=80, source_port=0):
         self.target = (address, port)
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with netns.entered():
             self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.settimeout(1)
+        self.socket.bind(("", source_port))
         self.socket.connect(self.target)
 
     def ask(self):
