@@ -95,6 +95,14 @@ def pods(request):
 
 
 @pytest.fixture(scope="module")
+def module_pods(node):
+    """Pods on the shared node that a module's tests share."""
+    made = Pods()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
 def wide_site(request):
     """A node with two servers, a client pod and a host outside; a module's own, with the
     module's NODE_CONFIG where it has one."""

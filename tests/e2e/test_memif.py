@@ -192,23 +192,11 @@ def test_pod_on_memif_through_a_kernel_stack(node, pods, memif):
     kernel = pods.kernel(node)
     with Testpmd(memif, "io", vdevs=["net_tap0,iface=memtap"]):
         link_up(node, memif)
-        address(memif, "memtap")
+        memif.configure("memtap")
         for version in (4, 6):
             kernel.ping(memif.addresses[version])
             report = tcp_into_tap(kernel, memif, version)
             assert report["end"]["sum_received"]["bytes"] > 100_000
-
-
-def address(pod, device):
-    """What a CNI plugin does for a kernel interface, done here for the client's tap."""
-    pod.run("ip", "link", "set", device, "address", pod.mac)
-    pod.run("ip", "link", "set", device, "up")
-    for version, gateway, bits in ((4, "10.244.0.1", 32), (6, "fd00:10:244::1", 128)):
-        pod.run("ip", "address", "add", f"{pod.addresses[version]}/{bits}", "dev", device,
-                *(["nodad"] if version == 6 else []))
-        pod.run("ip", f"-{version}", "neigh", "add", gateway, "lladdr", GATEWAY_MAC, "dev", device)
-        pod.run("ip", f"-{version}", "route", "add", "default", "via", gateway, "dev", device,
-                "onlink")
 
 
 def tcp_into_tap(kernel, memif, version):

@@ -8,7 +8,7 @@ import pytest
 from lab.node import node_config
 from lab.run import wait_for
 from lab.testpmd import Testpmd
-from test_memif import address, tcp_into_tap
+from test_memif import tcp_into_tap
 from test_memif_dpdk import echo
 
 
@@ -103,7 +103,7 @@ def test_tcp_through_a_kernel_stack(node, pods, vhost):
     with Testpmd(vhost, "io", vdevs=["net_tap0,iface=vhosttap"]):
         link_up(node, vhost)
         assert not node.ctl("port", "show", vhost.ip4)["vhost_user"]["offload"]
-        address(vhost, "vhosttap")
+        vhost.configure("vhosttap")
         for version in (4, 6):
             kernel.ping(vhost.addresses[version])
             report = tcp_into_tap(kernel, vhost, version)

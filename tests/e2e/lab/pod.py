@@ -4,6 +4,7 @@ import ipaddress
 import json
 
 from .netns import Netns, unique
+from .node import GATEWAY4, GATEWAY6, GATEWAY_MAC
 from .run import stop, wait_for
 
 
@@ -121,6 +122,19 @@ class SocketPod(Pod):
             if interface.get("socketPath"):
                 return interface["socketPath"]
         raise AssertionError(f"no socketPath in {self.result}")
+
+
+    def configure(self, device, mtu=1500):
+        """What a CNI plugin does for a kernel interface, done here for the client's tap."""
+        self.run("ip", "link", "set", device, "address", self.mac, "mtu", mtu)
+        self.run("ip", "link", "set", device, "up")
+        for version, gateway, bits in ((4, GATEWAY4, 32), (6, GATEWAY6, 128)):
+            self.run("ip", "address", "add", f"{self.addresses[version]}/{bits}", "dev", device,
+                     *(["nodad"] if version == 6 else []))
+            self.run("ip", f"-{version}", "neigh", "add", gateway, "lladdr", GATEWAY_MAC,
+                     "dev", device)
+            self.run("ip", f"-{version}", "route", "add", "default", "via", gateway,
+                     "dev", device, "onlink")
 
 
 class MemifPod(SocketPod):

@@ -3,18 +3,29 @@
 import os
 import re
 import subprocess
-import threading
 
+from .console import Console
 from .netns import unique
-from .run import stop, wait_for
+from .run import stop
 
 _PROMPT = "testpmd> "
+
+
+def device_of(pod, number, role="client", queues=1):
+    """What makes a pod's port a device of DPDK, the `number`th of its kind."""
+    if pod.port == "memif":
+        how = f"net_memif{number},role={role},socket={pod.socket_path},socket-abstract=no"
+    else:
+        serves = int(role == "server")
+        how = f"net_virtio_user{number},path={pod.socket_path},server={serves},queues={queues}"
+    return f"{how},mac={pod.mac}"
 
 
 class Testpmd:
     """One testpmd on the socket of a pod's port. Runs in the pod's namespace.
 
-    `vdevs`: more devices; in mode "io" the second is paired with the pod's port.
+    `vdevs`: more devices; in mode "io" each two that follow each other are a pair, the first
+    being the pod's port.
     `start`: forwards at once; else after command("start").
     `role`: of testpmd; a vhost-user "server" makes the socket as well.
     `device`: more of the device's arguments; `queues`: of each direction.
@@ -30,9 +41,7 @@ class Testpmd:
         self.pod = pod
         # The dataplane's worker takes the last one, unless told otherwise.
         core = min(os.sched_getaffinity(0))
-        port = (
-            f"--vdev={self._device(pod, role, queues)},mac={pod.mac}{device and ',' + device}"
-        )
+        port = f"--vdev={device_of(pod, 0, role, queues)}{device and ',' + device}"
         command = [
             # Both lcores on one core: it also runs where there is only one.
             *("stdbuf", "-oL", "nice", "-n", "5", "dpdk-testpmd", f"--lcores=0@{core},1@{core}"),
@@ -42,44 +51,22 @@ class Testpmd:
             "--no-flush-rx",  # else it throws away what waits when it starts
             *(f"--rxq={queues}", f"--txq={queues}", *options),
         ]
-        self.output = ""
         self.process = pod.netns.start(*command, stdin=subprocess.PIPE)
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+        self.console = Console(self.process, "testpmd")
         try:
-            self._wait(_PROMPT, 0)
+            self.console.wait(_PROMPT)
             if start:
                 self.command("start")
         except BaseException:
             self.close()
             raise
 
-    @staticmethod
-    def _device(pod, role, queues):
-        if pod.port == "memif":
-            return f"net_memif0,role={role},socket={pod.socket_path},socket-abstract=no"
-        serves = int(role == "server")
-        return f"net_virtio_user0,path={pod.socket_path},server={serves},queues={queues}"
-
-    def _read(self):
-        for piece in iter(lambda: os.read(self.process.stdout.fileno(), 4096), b""):
-            self.output += piece.decode(errors="replace")
-
-    def _wait(self, text, start):
-        def found():
-            assert self.process.poll() is None, f"testpmd ended:\n{self.output[-3000:]}"
-            return text in self.output[start:]
-
-        wait_for(found, 30, f"'{text}' from testpmd; it said:\n{self.output[-2000:]}")
-
     def command(self, text):
         """Types one command; returns what it printed up to the next prompt."""
-        start = len(self.output)
-        self.process.stdin.write(text + "\n")
-        self.process.stdin.flush()
+        start = self.console.type(text)
         # The terminal echoes the command behind the old prompt; the new one follows.
-        self._wait(_PROMPT, start)
-        return self.output[start:]
+        self.console.wait(_PROMPT, start)
+        return self.console.output[start:]
 
     def rx_packets(self, port):
         """Packets that one of its ports has received."""
@@ -97,15 +84,14 @@ class Testpmd:
             self.process.kill()  # DPDK 22.11's memif server does not come out of close()
         if self.process.poll() is None:
             try:
-                self.process.stdin.write("quit\n")
-                self.process.stdin.flush()
+                self.console.type("quit")
                 self.process.wait(10)
             except (OSError, subprocess.TimeoutExpired):
                 pass
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(10)
-        self.reader.join(10)
+        self.console.reader.join(10)
         stop(self.process)
         self._remove_runtime_directory()
 
