@@ -12,20 +12,29 @@ from memif_client import memfd
 from vhost_client import (
     BUFFERS, GET_FEATURES, INDIRECT, MEMORY, NEXT, SET_FEATURES, SET_MEM_TABLE,
     SET_VRING_CALL, SET_VRING_ENABLE, SET_VRING_KICK, SET_VRING_NUM, SIZE, USER,
-    WRITE, VhostClient, mem_table, message, number, region, vring,
+    WRITE, PackedClient, VhostClient, mem_table, message, number, region, vring,
 )
 
 HUGE = 2 << 20
 
 
-@pytest.fixture
-def vhost(node, neighbours):
+def attacked_by(client, node, neighbours):
     """Like `attack`, on a vhost-user port."""
     pod = VhostPod(node)
     try:
-        yield from attacked(node, neighbours, Attack(node, pod.add(), VhostClient))
+        yield from attacked(node, neighbours, Attack(node, pod.add(), client))
     finally:
         pod.close()
+
+
+@pytest.fixture
+def vhost(node, neighbours):
+    yield from attacked_by(VhostClient, node, neighbours)
+
+
+@pytest.fixture
+def packed(node, neighbours):
+    yield from attacked_by(PackedClient, node, neighbours)
 
 
 def says(*raw, fds=()):
@@ -191,27 +200,47 @@ CHAINS = {
 }
 
 
+# Packed rings have no indices, and chains need no links.
+SPLIT_ALONE = {"index_far_away", "head_beyond", "next_beyond", "endless"}
+PACKED_CHAINS = {name: case for name, case in CHAINS.items() if name not in SPLIT_ALONE} | {
+    "endless": (chain(1, *[(BUFFERS, 100, NEXT)] * 40), "chain of more than 32 descriptors"),
+}
+GONE = "memory was taken away (truncated file, or no pages left)"
+
+
+def quarantine(attack, case, reason):
+    """The link ends, its port says why, and the next front-end is served."""
+    client = attack.client().connect()
+    attack.expect("up", "")
+    case(client)
+    attack.expect("quarantined", reason)
+    assert client.hung_up()
+    attack.client().connect()
+    attack.expect("up", "")
+
+
 @pytest.mark.parametrize("case, reason", CHAINS.values(), ids=CHAINS)
 def test_transmit_ring(vhost, case, reason):
-    client = vhost.client().connect()
-    vhost.expect("up", "")
-    case(client)
-    vhost.expect("quarantined", f"transmit ring: {reason}")
-    assert client.hung_up()
-    vhost.client().connect()
-    vhost.expect("up", "")
+    quarantine(vhost, case, f"transmit ring: {reason}")
+
+
+@pytest.mark.parametrize("case, reason", PACKED_CHAINS.values(), ids=PACKED_CHAINS)
+def test_packed_transmit_ring(packed, case, reason):
+    quarantine(packed, case, f"transmit ring: {reason}")
+
+
+def truncate(client):
+    os.ftruncate(client.fd, 0)
+    os.eventfd_write(client.kicks[1], 1)
 
 
 def test_truncated_while_connected(vhost):
     """The worker meets pages that are gone: the port goes, nothing else does."""
-    client = vhost.client().connect()
-    vhost.expect("up", "")
-    os.ftruncate(client.fd, 0)
-    os.eventfd_write(client.kicks[1], 1)
-    vhost.expect("quarantined", "memory was taken away (truncated file, or no pages left)")
-    assert client.hung_up()
-    vhost.client().connect()
-    vhost.expect("up", "")
+    quarantine(vhost, truncate, GONE)
+
+
+def test_packed_ring_truncated_while_connected(packed):
+    quarantine(packed, truncate, GONE)
 
 
 def test_truncated_while_it_is_sent_to(vhost, neighbours):
@@ -222,7 +251,7 @@ def test_truncated_while_it_is_sent_to(vhost, neighbours):
     client.offer(0, *range(SIZE))
     os.ftruncate(client.fd, BUFFERS)
     neighbours.sending_pod.ping(vhost.pod.ip4, count=3, check=False)
-    vhost.expect("quarantined", "memory was taken away (truncated file, or no pages left)")
+    vhost.expect("quarantined", GONE)
 
 
 def test_full_call_descriptor(vhost):

@@ -18,7 +18,10 @@ from memif_client import memfd
 
 VERSION_1 = 1 << 32
 PROTOCOL_FEATURES = 1 << 30
+PACKED = 1 << 34
 NEXT, WRITE, INDIRECT = 1, 2, 4  # descriptor flags
+_AVAILABLE_NOW = 1 << 7  # of a packed ring's descriptor, in the first round
+_FIRST_ROUND = 1 << 15  # of a packed ring's base
 
 USER = 0x7F0000000000  # where the front-end says that its memory lies
 SIZE = 256  # of each ring
@@ -57,6 +60,9 @@ def vring_addr(index, base=None, flags=0):
 
 class VhostClient:
     """One connection with memory for two split rings: 0 the receive, 1 the transmit ring."""
+
+    features = VERSION_1 | PROTOCOL_FEATURES
+    base = 0
 
     def __init__(self, path):
         self.path = path
@@ -98,16 +104,16 @@ class VhostClient:
         except ConnectionError:
             return True
 
-    def say_features(self, features=VERSION_1 | PROTOCOL_FEATURES):
+    def say_features(self):
         self.send(message(SET_OWNER))
-        self.send(number(SET_FEATURES, features))
+        self.send(number(SET_FEATURES, self.features))
 
     def say_memory(self):
         self.send(mem_table(region()), [self.fd])
 
     def say_ring(self, index, base=None, size=SIZE):
         self.send(vring(SET_VRING_NUM, index, size))
-        self.send(vring(SET_VRING_BASE, index, 0))
+        self.send(vring(SET_VRING_BASE, index, self.base))
         self.send(vring_addr(index, base))
         self.send(number(SET_VRING_KICK, index), [self.kicks[index]])
         self.send(number(SET_VRING_CALL, index), [self.calls[index]])
@@ -148,3 +154,22 @@ class VhostClient:
         self.memory.close()
         for fd in (self.fd, *self.kicks, *self.calls):
             os.close(fd)
+
+
+class PackedClient(VhostClient):
+    """The same with packed rings, of which it uses the first round alone."""
+
+    features = VhostClient.features | PACKED
+    base = _FIRST_ROUND
+
+    def describe(self, ring, slot, address, length, flags=0, following=0):
+        at = ring * _RING + _DESCRIPTORS + slot * _DESCRIPTOR.size
+        self.memory[at:at + _DESCRIPTOR.size] = _DESCRIPTOR.pack(address, length, slot, flags)
+
+    def offer(self, ring, *heads, index=None):
+        """Makes what was described at these slots available."""
+        for head in heads:
+            at = ring * _RING + _DESCRIPTORS + head * _DESCRIPTOR.size + 14
+            flags = struct.unpack("<H", self.memory[at:at + 2])[0] | _AVAILABLE_NOW
+            self.memory[at:at + 2] = struct.pack("<H", flags)
+        os.eventfd_write(self.kicks[ring], 1)
