@@ -288,6 +288,109 @@ def memif_handshake():
     yield "disconnect", whole + connect + b"\0" + struct.pack("<H", 8) + b"\5\1\0\0\0x\0" + init()
 
 
+# ---- vhost-user --------------------------------------------------------------------
+
+NEXT, WRITE, INDIRECT = 1, 2, 4
+BUFFERS = 0x40000
+USER = 0x7F0000000000
+
+
+def vhost_ring():
+    packed, mergeable, offload, legacy = 1, 2, 4, 8
+
+    def options(flags=mergeable, size=31):
+        return bytes((flags, size))
+
+    def offer(ring, *buffers, number=0):
+        """The chain takes descriptors from `number` on."""
+        return bytes((ring, number, len(buffers) - 1)) + b"".join(
+            struct.pack("<IIH", *(buffer + (0,) * (3 - len(buffer)))) for buffer in buffers)
+
+    def write(at, data):
+        return b"\2" + struct.pack("<IB", at, len(data) - 1) + data
+
+    transmit, receive, work = 0, 1, b"\3"
+    kinds = (("split", 0), ("packed", packed))
+    for name, flags in kinds:
+        start = options(flags | mergeable)
+        one = offer(transmit, (BUFFERS, 112))
+        yield f"{name}_frame", start + one + work
+        yield f"{name}_frame_forwarded", start + offer(
+            receive, (BUFFERS + 8192, 2048, WRITE)) + one + work
+        yield f"{name}_chain", start + offer(
+            transmit, (BUFFERS, 12), (BUFFERS + 12, 100), (BUFFERS + 112, 1400)) + work
+        yield f"{name}_longest_frame", start + offer(transmit, (BUFFERS, 65565)) + work
+        yield f"{name}_spread", start + b"".join(
+            offer(receive, (BUFFERS + 4096 * i, 256, WRITE), number=i) for i in range(8)
+        ) + offer(transmit, (BUFFERS, 1500)) + work
+        yield f"{name}_not_mergeable", options(flags) + offer(
+            receive, (BUFFERS, 256, WRITE)) + offer(transmit, (BUFFERS, 1500)) + work
+        yield f"{name}_segments", options(flags | mergeable | offload) + offer(
+            receive, (BUFFERS + 65536, 65536, WRITE)) + one + work
+        yield f"{name}_outside", start + offer(transmit, (1 << 20, 100)) + work
+        yield f"{name}_direction", start + offer(transmit, (BUFFERS, 100, WRITE)) + work
+        yield f"{name}_chain_of_33", options(flags | mergeable, 63) + offer(
+            transmit, *[(BUFFERS, 64)] * 33) + work
+        table = struct.pack("<QIHH", BUFFERS, 512, 0, 0)
+        yield f"{name}_table", start + write(0x10000, table) + offer(
+            transmit, (0x10000, 16, INDIRECT)) + work
+        yield f"{name}_rounds", options(flags, 1) + b"".join(
+            offer(transmit, (BUFFERS, 100), number=i % 2) + work for i in range(6))
+    yield "legacy_header", options(legacy) + offer(transmit, (BUFFERS, 100)) + work
+    yield "split_index_jumps", options() + write(0x8000 + 0x2002, b"\xff\xff") + work
+    yield "split_head_beyond", options() + write(
+        0x8000 + 0x2002, b"\1\0" + struct.pack("<H", 32)) + work
+
+
+def vhost_message():
+    memory, event, pipe = 0, 1, 2
+
+    def said(request, body=b"", files=(), size=None, flags=0):
+        kinds = sum(kind << 2 * i for i, kind in enumerate(files[:4]))
+        return bytes((request, flags, len(body) if size is None else size, len(files), kinds,
+                      len(body))) + body
+
+    def number(request, value, **more):
+        return said(request, struct.pack("<Q", value), **more)
+
+    def vring(request, index, value):
+        return said(request, struct.pack("<II", index, value))
+
+    def table(*regions, files=(memory,)):
+        return said(5, struct.pack("<II", len(regions), 0) + b"".join(
+            struct.pack("<QQQQ", *region) for region in regions), files=files)
+
+    def ring(index, base=None, size=32):
+        user = USER + 0x8000 * index if base is None else base
+        places = struct.pack("<IIQQQQ", index, 0, user, user + 0x3000, user + 0x2000, 0)
+        return (vring(8, index, size) + said(9, places) + vring(10, index, 0)
+                + number(13, index, files=(event,)) + number(12, index, files=(event,))
+                + vring(18, index, 1))
+
+    one_pair, whole = b"\0", (0, 1 << 20, USER, 0)
+    version_1, protocol, packed = 1 << 32, 1 << 30, 1 << 34
+    start = one_pair + said(3) + number(2, version_1 | protocol) + table(whole)
+    yield "split", start + ring(0) + ring(1)
+    yield "packed", one_pair + number(2, version_1 | protocol | packed) + table(whole) + ring(
+        0, size=33) + ring(1, size=33)
+    yield "two_pairs", b"\1" + number(2, version_1 | protocol) + table(whole) + b"".join(
+        ring(i) for i in range(4))
+    yield "stops_and_goes_on", start + ring(0) + ring(1) + vring(11, 1, 0) + ring(1)
+    yield "questions", one_pair + said(1) + said(15) + said(17) + number(16, 25) + number(
+        2, version_1, flags=8)
+    yield "two_regions", one_pair + number(2, version_1 | protocol) + table(
+        (0, 1 << 19, USER, 0), (1 << 19, 1 << 19, USER + (1 << 19), 1 << 19),
+        files=(memory, memory)) + ring(0) + ring(1)
+    yield "region_on_a_pipe", one_pair + table(whole, files=(pipe,))
+    yield "region_too_long", one_pair + table((0, 1 << 30, USER, 0))
+    yield "region_wraps", one_pair + table((2**64 - 4096, 8192, USER, 0))
+    yield "memory_changes", start + ring(0) + ring(1) + table((0, 4096, USER, 0))
+    yield "ring_outside", start + ring(0, USER + (1 << 20) - 64) + ring(1)
+    yield "ring_not_aligned", start + ring(0, USER + 1) + ring(1)
+    yield "no_descriptor", start + number(12, 0)
+    yield "odd_length", one_pair + said(2, b"1234") + said(2, bytes(16))
+
+
 # ---- the dataplane's API -----------------------------------------------------------
 
 FAMILY_IP4, FAMILY_IP6 = 4, 6  # dataplane/api/net.h
@@ -423,7 +526,8 @@ def config_file():
     yield "not_utf8", b'{"network":{"name":"\xff\xfe"}}'
 
 
-TARGETS = (pipeline, memif_ring, memif_race, memif_handshake, api_frame, cni_config, config_file)
+TARGETS = (pipeline, memif_ring, memif_race, memif_handshake, vhost_ring, vhost_message, api_frame,
+           cni_config, config_file)
 
 
 def main():
