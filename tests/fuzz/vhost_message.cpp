@@ -95,7 +95,8 @@ class Conversation {
         {.memory = device_.memory(), .features = device_.features(), .pairs = *places});
     for (int i = 0; i < 2; ++i) {
       user_.work(*link, [this](const Segment& piece) {
-        for (uint32_t k = 0; k < piece.length; k += 4096) sum_ += static_cast<uint8_t>(piece.data[k]);
+        for (uint32_t k = 0; k < piece.length; k += 4096)
+          sum_ += static_cast<uint8_t>(piece.data[k]);
       });
     }
     link->finish();
