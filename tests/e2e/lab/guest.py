@@ -13,7 +13,7 @@ from .run import CommandFailed, run, stop
 
 _INTERFACE = "eth0"
 _MIB = 128
-_BOOT_SECONDS = 60
+_BOOT_SECONDS = 180  # it takes 5 on an idle machine
 _INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
@@ -88,7 +88,8 @@ def _initramfs():
 
 
 class Guest:
-    """Starts when made; inside `with` it is up and has the addresses of the pod's CNI result.
+    """Starts when made; after boot(), or inside `with`, it is up and has the addresses of the
+    pod's CNI result.
 
     `serves`: QEMU makes the socket at `path` and weir connects; else it connects to the
     pod's, and again each second when it was lost. `device`: more of virtio-net's properties.
@@ -151,7 +152,8 @@ class Guest:
         self.console.reader.join(10)
         stop(self.process)
 
-    def __enter__(self):
+    def boot(self):
+        """Until it is up."""
         try:
             self.console.wait("guest is ready", seconds=_BOOT_SECONDS)
             self._configure()
@@ -159,6 +161,9 @@ class Guest:
             self.close()
             raise
         return self
+
+    def __enter__(self):
+        return self.boot()
 
     def __exit__(self, *_):
         self.close()

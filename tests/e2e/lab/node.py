@@ -162,8 +162,9 @@ class Node:
         return {d["name"]: int(d["packets"]) for d in self.ctl("drop", "list", "--all")}
 
     def ports(self):
-        """The dataplane's ports by their first address."""
-        return {port["addresses"][0]: port for port in self.ctl("port", "list")}
+        """The dataplane's ports but uplinks, by their first address."""
+        return {port["addresses"][0]: port
+                for port in self.ctl("port", "list") if port["addresses"]}
 
     def cni_conf(self, version=None, **extra):
         """The plugin's stdin as libcni makes it from the ready-made conflist."""

@@ -5,10 +5,17 @@ from .run import wait_for
 
 POD_CIDRS = (("10.244.1.0/24", "fd00:10:244:1::/64"), ("10.244.2.0/24", "fd00:10:244:2::/64"))
 UPLINK = "up0"
-# The kernel reassembles IPv4 fragments before this driver gets them: room for what comes of it.
-DEVARGS = f"net_af_packet0,iface={UPLINK},framesz=16384,blocksz=16384"
 WIRE4 = "192.0.2.{}"
 WIRE6 = "2001:db8::{}"
+
+
+def devargs_of(ifname, number=0):
+    """The driver gets IPv4 fragments after the kernel reassembled them: room for what comes
+    of it."""
+    return f"net_af_packet{number},iface={ifname},framesz=16384,blocksz=16384"
+
+
+DEVARGS = devargs_of(UPLINK)
 
 
 def uplink_config(number, devargs=DEVARGS, **network):
@@ -32,13 +39,14 @@ def uplink_config(number, devargs=DEVARGS, **network):
     )
 
 
-def join(a, b, name=UPLINK, mtu=1500):
+def join(a, b, name=UPLINK, mtu=1500, peer=None):
     """A veth between two namespaces, its ends up and without addresses of the kernel's."""
+    ends = ((a, name), (b, peer or name))
     a.run("ip", "link", "add", name, "mtu", mtu, "type", "veth",
-          "peer", "name", name, "mtu", mtu, "netns", b.name)
-    for end in (a, b):
-        end.run("sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1")
-        end.run("ip", "link", "set", name, "up")
+          "peer", "name", peer or name, "mtu", mtu, "netns", b.name)
+    for netns, device in ends:
+        netns.run("sysctl", "-qw", f"net.ipv6.conf.{device}.disable_ipv6=1")
+        netns.run("ip", "link", "set", device, "up")
 
 
 class Site:

@@ -47,11 +47,16 @@ def ping(source, target, version, size=56, count=2):
 
 
 def iperf(client, server, version, options):
-    """The client's report of its end."""
-    done = client.sh(f"iperf3 -J -c {server.addresses[version]} {options}", check=False)
-    report = json.loads(done.stdout)
-    assert "error" not in report, report["error"]
-    return report["end"]
+    """The client's report of its end. The server is deaf for a moment after each run."""
+
+    def report():
+        done = client.sh(f"iperf3 -J -c {server.addresses[version]} {options}", check=False)
+        answer = json.loads(done.stdout)
+        error = answer.get("error", "")
+        assert not error or "Connection refused" in error, error
+        return None if error else answer["end"]
+
+    return wait_for(report, 10, "the iperf3 server")
 
 
 def tcp(source, target, version, size=200_000):
