@@ -5,6 +5,7 @@ iperf3 server.
 """
 
 import json
+import re
 
 from .run import CommandFailed, stop, wait_for
 
@@ -53,7 +54,7 @@ def iperf(client, server, version, options):
         done = client.sh(f"iperf3 -J -c {server.addresses[version]} {options}", check=False)
         answer = json.loads(done.stdout)
         error = answer.get("error", "")
-        assert not error or "Connection refused" in error, error
+        assert not error or re.search("Connection (refused|reset)", error), error
         return None if error else answer["end"]
 
     return wait_for(report, 10, "the iperf3 server")
