@@ -18,12 +18,12 @@ def devargs_of(ifname, number=0):
 DEVARGS = devargs_of(UPLINK)
 
 
-def uplink_config(number, devargs=DEVARGS, **network):
+def uplink_config(number, devargs=DEVARGS, workers=None, **network):
     """weir.json of node 0 or 1, with routes to the other's pods."""
     other = 1 - number
     vias = (WIRE4.format(other + 1), WIRE6.format(other + 1))
     return node_config(
-        dataplane={"hugepages": "off"},
+        dataplane={"hugepages": "off"} | ({"workers": workers} if workers else {}),
         network={
             "pod_cidrs": list(POD_CIDRS[number]),
             "uplinks": [{
