@@ -14,6 +14,36 @@ const char* origin(const api::Route& route) {
   return (route.flags & api::kRouteLease) != 0 ? "lease" : "configured";
 }
 
+std::vector<api::NextHop> next_hops(const api::Route& route) {
+  const auto* first = route.next_hops.begin();
+  if (route.kind == api::RouteKind::multipath) {
+    return {first, first + std::min<size_t>(route.next_hop_count, api::kMaxNextHops)};
+  }
+  if (route.kind != api::RouteKind::gateway) return {};
+  const bool gone = (route.flags & api::kRouteUnresolved) != 0;
+  return {{.gateway = route.gateway, .weight = 1, .unresolved = gone}};
+}
+
+std::string next_hop_text(const api::NextHop& hop) {
+  return weir::to_string(hop.gateway) + (hop.weight > 1 ? "*" + std::to_string(hop.weight) : "") +
+         (hop.unresolved != 0 ? " (unresolved)" : "");
+}
+
+std::string gateways_text(const api::Route& route) {
+  if (route.kind != api::RouteKind::multipath) return weir::to_string(route.gateway);
+  std::string text;
+  for (const api::NextHop& hop : next_hops(route)) text += (text.empty() ? "" : ", ") + next_hop_text(hop);
+  return text;
+}
+
+Json next_hops_json(const api::Route& route) {
+  Json all = Json::array();
+  for (const api::NextHop& hop : next_hops(route)) {
+    all.push_back({{"gateway", weir::to_string(hop.gateway)}, {"weight", hop.weight}, {"unresolved", hop.unresolved != 0}});
+  }
+  return all;
+}
+
 bool unresolved(const api::Route& route) { return (route.flags & api::kRouteUnresolved) != 0; }
 
 }  // namespace
@@ -28,6 +58,7 @@ std::string_view to_string(api::RouteKind kind) noexcept {
     case api::RouteKind::local: return "local";
     case api::RouteKind::service: return "service";
     case api::RouteKind::connected: return "connected";
+    case api::RouteKind::multipath: return "multipath";
   }
   return "unknown";
 }
@@ -43,7 +74,7 @@ std::string routes_text(std::span<const api::Route> routes, const PortNames& nam
   Table table({{"PREFIX"}, {"KIND"}, {"GATEWAY"}, {"PORT"}, {"ORIGIN"}, {"STATE"}});
   for (const api::Route& route : routes) {
     table.row({weir::to_string(route.prefix), std::string(to_string(route.kind)),
-               weir::to_string(route.gateway), port_label(route.port_key, names), origin(route),
+               gateways_text(route), port_label(route.port_key, names), origin(route),
                unresolved(route) ? "unresolved" : "ok"});
   }
   return table.text();
@@ -53,6 +84,7 @@ Json route_json(const api::Route& route, const PortNames& names) {
   return {{"prefix", weir::to_string(route.prefix)},
           {"kind", to_string(route.kind)},
           {"gateway", weir::to_string(route.gateway)},
+          {"next_hops", next_hops_json(route)},
           {"port", port_reference_json(route.port_key, names)},
           {"origin", origin(route)},
           {"unresolved", unresolved(route)}};

@@ -274,6 +274,18 @@ enum class RouteKind : uint8_t {
   local = 5,        // reported only: a gateway address that the dataplane itself answers for
   service = 6,      // reported only: an address of frontends, before any other route to it
   connected = 7,    // reported only: the network of an uplink's address
+  multipath = 8,    // each flow to one of `next_hops`, as gateways; those that answer share it all
+};
+
+inline constexpr size_t kMaxNextHops = 8;
+
+struct NextHop {
+  IpAddress gateway;
+  uint16_t weight = 0;      // its share beside the others', 1..256
+  uint8_t unresolved = 0;   // reported: 1 = not there, its flows are with the others
+  uint8_t reserved = 0;
+
+  auto operator<=>(const NextHop&) const = default;
 };
 
 // Set by control unless kRouteLease, which the dataplane derives from a port: /32 and
@@ -286,11 +298,13 @@ inline constexpr uint32_t kRouteUnresolved = 2;  // reported: its gateway or por
 struct Route {
   IpPrefix prefix;
   RouteKind kind = RouteKind::none;
-  std::array<uint8_t, 3> reserved{};
+  uint8_t next_hop_count = 0;  // multipath: 2..kMaxNextHops
+  std::array<uint8_t, 2> reserved{};
   uint32_t flags = 0;
   uint64_t port_key = 0;  // reported for a resolved gateway route too: the port it leads to
   IpAddress gateway;
   uint32_t reserved2 = 0;
+  std::array<NextHop, kMaxNextHops> next_hops{};
 };
 
 struct RouteLookup {

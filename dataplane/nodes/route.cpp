@@ -1,5 +1,7 @@
 #include "dataplane/nodes/route.h"
 
+#include "dataplane/core/flow_hash.h"
+
 namespace weir::dataplane {
 namespace {
 
@@ -45,6 +47,9 @@ Next Route::not_a_port(Packet& packet, const StageContext& context) noexcept {
     case AdjacencyKind::local: return Next::local;
     case AdjacencyKind::service: return to_service(packet, adjacency.under, context);
     case AdjacencyKind::resolve: return Next::punt;
+    case AdjacencyKind::multipath:
+      packet.adjacency = context.adjacencies->choose(adjacency.under, flow_hash(packet));
+      return to_adjacency(packet, context);
     case AdjacencyKind::blackhole: return drop(packet, Drop::route_blackhole);
     case AdjacencyKind::unreachable:
       return reject(packet, Drop::route_unreachable, kHostUnreachable);

@@ -15,6 +15,7 @@
 #include "dataplane/api/error.h"
 #include "dataplane/api/net.h"
 #include "dataplane/core/rcu.h"
+#include "dataplane/tables/hop_groups.h"
 
 namespace weir::dataplane {
 
@@ -27,6 +28,7 @@ enum class AdjacencyKind : uint8_t {
   local = 5,        // the gateway itself
   service = 6,      // an address of services; what else lives there is in `under`
   resolve = 7,      // a neighbour whose MAC is not known: packets go to the main thread
+  multipath = 8,    // to one of several by the flow: `under` is their group
 };
 
 // The word: port number in the upper 16 bits, MAC or `under` below. Kinds other than `port`
@@ -36,11 +38,12 @@ struct Adjacency {
   uint16_t port = 0;
   MacAddress mac;
   // Kind service: index of the adjacency for all else sent there, 0 = none. Kind resolve: the
-  // next hop's own index; 0 = the packet's destination is the neighbour.
+  // next hop's own index; 0 = the packet's destination is the neighbour. Kind multipath: the
+  // number of the group.
   uint32_t under = 0;
 
   bool has_under() const noexcept {
-    return kind == AdjacencyKind::service || kind == AdjacencyKind::resolve;
+    return kind == AdjacencyKind::service || kind == AdjacencyKind::resolve || kind == AdjacencyKind::multipath;
   }
 
   uint64_t pack() const noexcept {
@@ -77,6 +80,10 @@ class Adjacencies {
     return words_[index].load(std::memory_order_acquire);
   }
 
+  // Where a flow of a multipath adjacency goes. Any thread.
+  uint64_t choose(uint32_t group, uint32_t hash) const noexcept { return load(groups_.choose(group, hash)); }
+  HopGroups& groups() noexcept { return groups_; }
+
   Result<uint32_t> allocate(const Adjacency& adjacency);
   void set(uint32_t index, const Adjacency& adjacency) noexcept;
   void release(uint32_t index);
@@ -84,6 +91,7 @@ class Adjacencies {
 
  private:
   Rcu& rcu_;
+  HopGroups groups_{rcu_};
   std::atomic<uint64_t>* words_ = nullptr;
   uint32_t capacity_ = 0;
   uint32_t fresh_ = 1;  // never used from here on

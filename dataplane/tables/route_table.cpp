@@ -53,13 +53,14 @@ Result<RouteTable::HopKey> RouteTable::checked_hop(const api::Route& route) {
         return {ErrorCode::invalid_argument, "a gateway route needs a unicast gateway address"};
       }
       return key;
+    case api::RouteKind::multipath: return checked_multipath(route);
     case api::RouteKind::none:
     case api::RouteKind::local:
     case api::RouteKind::connected:
     case api::RouteKind::service: break;
   }
   return {ErrorCode::invalid_argument,
-          "a route is set as blackhole, unreachable, to a port or via a gateway; kind " +
+          "a route is set as blackhole, unreachable, to a port or via gateways; kind " +
               std::to_string(static_cast<unsigned>(route.kind)) + " is none of them"};
 }
 
@@ -141,6 +142,7 @@ Adjacency RouteTable::resolve(const HopKey& key, uint32_t index) const {
     case api::RouteKind::gateway: return resolve_gateway(key.gateway, index);
     case api::RouteKind::none:
     case api::RouteKind::service:
+    case api::RouteKind::multipath:  // made once, see add_multipath
     case api::RouteKind::port: break;
   }
   const auto port = ports_.find(key.port_key);
@@ -166,8 +168,13 @@ void RouteTable::refresh(const HopKey& key) {
   if (hop == hops_.end()) return;
   const Adjacency adjacency = resolve(key, hop->second.index);
   if (adjacency.pack() == hop->second.now.pack()) return;
+  const bool same_kind = adjacency.kind == hop->second.now.kind;
   hop->second.now = adjacency;
   adjacencies_.set(hop->second.index, adjacency);
+  if (same_kind) return;
+  for (const HopNode* group : hop->second.groups) {
+    adjacencies_.groups().assign(group->second.now.under, usable_members(*group));
+  }
 }
 
 void RouteTable::refresh_port(uint64_t key, const PortEntry& port) {
@@ -178,20 +185,24 @@ void RouteTable::refresh_port(uint64_t key, const PortEntry& port) {
 }
 
 Result<RouteTable::HopNode*> RouteTable::acquire(const HopKey& key) {
-  auto found = hops_.find(key);
-  if (found == hops_.end()) {
-    const Result<uint32_t> index = adjacencies_.allocate({.kind = AdjacencyKind::unresolved});
-    if (!index) return index.error();
-    const Adjacency adjacency = resolve(key, *index);
-    adjacencies_.set(*index, adjacency);
-    if (key.kind == api::RouteKind::gateway) {
-      gateway_of_[*index] = key.gateway;
-      ++gateways_version_;
-    }
-    found = hops_.emplace(key, Hop{.index = *index, .now = adjacency}).first;
+  const auto found = hops_.find(key);
+  const Result<HopNode*> hop = found != hops_.end() ? Result<HopNode*>(&*found)
+                               : key.kind == api::RouteKind::multipath ? add_multipath(key)
+                                                                       : add_hop(key);
+  if (hop) ++(*hop)->second.routes;
+  return hop;
+}
+
+Result<RouteTable::HopNode*> RouteTable::add_hop(const HopKey& key) {
+  const Result<uint32_t> index = adjacencies_.allocate({.kind = AdjacencyKind::unresolved});
+  if (!index) return index.error();
+  const Adjacency adjacency = resolve(key, *index);
+  adjacencies_.set(*index, adjacency);
+  if (key.kind == api::RouteKind::gateway) {
+    gateway_of_[*index] = key.gateway;
+    ++gateways_version_;
   }
-  ++found->second.routes;
-  return &*found;
+  return &*hops_.emplace(key, Hop{.index = *index, .now = adjacency}).first;
 }
 
 // The word stays as it is: a worker that still holds the index forwards by the old route.
@@ -199,6 +210,7 @@ void RouteTable::release(HopNode* hop) {
   if (--hop->second.routes > 0) return;
   adjacencies_.release(hop->second.index);
   gateways_version_ += gateway_of_.erase(hop->second.index);
+  if (!hop->second.members.empty()) remove_multipath(hop);
   hops_.erase(hop->first);
 }
 
@@ -406,7 +418,9 @@ api::Route RouteTable::to_route(const IpPrefix& prefix, const Entry& entry) cons
   api::Route route{
       .prefix = prefix, .kind = key.kind, .port_key = key.port_key, .gateway = key.gateway};
   if (entry.origin != Origin::explicit_route) route.flags |= api::kRouteLease;
-  if (hop.now.kind == AdjacencyKind::unresolved) {
+  if (key.kind == api::RouteKind::multipath) {
+    report_next_hops(*entry.hop, route);
+  } else if (hop.now.kind == AdjacencyKind::unresolved) {
     route.flags |= api::kRouteUnresolved;
   } else if (key.kind == api::RouteKind::gateway) {
     const uint64_t owner = lease_owner(key.gateway);

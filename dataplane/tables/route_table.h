@@ -5,6 +5,8 @@
 // Invariants:
 // - every route of a port, and every route via a gateway, shares one adjacency with all
 //   others of that port or gateway, so a next hop moves by exactly one Adjacencies::set;
+// - routes with the same set of gateways share a multipath adjacency, whose group leads flows
+//   to the adjacencies of those gateways that answer;
 // - a route whose port or gateway is absent stays, with an `unresolved` adjacency;
 // - at most one route exists for a prefix, and beside it a service route for an address of
 //   frontends: that one is in the forwarding table then, and names the other's adjacency.
@@ -86,14 +88,18 @@ class RouteTable {
     api::RouteKind kind = api::RouteKind::none;
     uint64_t port_key = 0;  // kind port or connected
     IpAddress gateway;      // kind gateway
+    std::vector<api::NextHop> next_hops;  // kind multipath; ascending
     auto operator<=>(const HopKey&) const = default;
   };
+  struct Hop;
+  using HopNode = std::pair<const HopKey, Hop>;
   struct Hop {
     uint32_t index = 0;   // in adjacencies_
-    uint32_t routes = 0;  // that use it
+    uint32_t routes = 0;  // that use it, and multipath hops
     Adjacency now;        // what adjacencies_ holds
+    std::vector<HopNode*> members;  // of a multipath hop, as its next_hops
+    std::vector<HopNode*> groups;   // multipath hops that this is a member of
   };
-  using HopNode = std::map<HopKey, Hop>::value_type;
 
   struct Entry {
     HopNode* hop = nullptr;
@@ -113,6 +119,7 @@ class RouteTable {
   };
 
   static Result<HopKey> checked_hop(const api::Route& route);
+  static Result<HopKey> checked_multipath(const api::Route& route);
   static Result<PortEntry> checked_port(uint16_t index, const api::PortConfig& config);
   Status check_free(uint64_t key, const PortEntry& port) const;
 
@@ -123,6 +130,10 @@ class RouteTable {
   void refresh_gateways(const std::vector<IpPrefix>& networks);
   static const char* holder(Origin origin);
   static IpPrefix host_prefix(const IpAddress& address) { return make_prefix(address, address.bits()); }
+  Result<HopNode*> add_hop(const HopKey& key);
+  Result<HopNode*> add_multipath(const HopKey& key);
+  std::vector<HopGroups::Member> usable_members(const HopNode& hop) const;
+  void remove_multipath(HopNode* hop);
   void refresh(const HopKey& key);
   void refresh_port(uint64_t key, const PortEntry& port);
   Result<HopNode*> acquire(const HopKey& key);
@@ -137,6 +148,7 @@ class RouteTable {
   void drop(const IpAddress& address);
   Status adopt_all(uint64_t key, const PortEntry& port);
   void drop_all(const PortEntry& port);
+  static void report_next_hops(const HopNode& hop, api::Route& route);
   api::Route to_route(const IpPrefix& prefix, const Entry& entry) const;
 
   Fib4& fib4_;

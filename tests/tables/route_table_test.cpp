@@ -59,6 +59,7 @@ class RouteTableTest : public testing::Test {
       case AdjacencyKind::unresolved: return "unresolved";
       case AdjacencyKind::local: return "local";
       case AdjacencyKind::resolve: return "resolve " + std::to_string(adjacency.under);
+      case AdjacencyKind::multipath: return "multipath";
       case AdjacencyKind::service: return "service over " + where(Adjacency::unpack(adjacencies_.load(adjacency.under)));
     }
     return "?";

@@ -188,6 +188,21 @@ TEST(CtlRouteView, SortsAndNamesPorts) {
   EXPECT_EQ(json[2]["port"], (Json{{"key", 7}, {"name", "default/web"}}));
   EXPECT_EQ(json[0]["port"], nullptr);
   EXPECT_EQ(json[1]["unresolved"], true);
+  EXPECT_EQ(json[1]["next_hops"][0]["gateway"], "10.244.0.9");
+  EXPECT_EQ(json[0]["next_hops"], Json::array());
+}
+
+TEST(CtlRouteView, ShowsEveryNextHop) {
+  api::Route route = route_record("10.244.0.0/24", api::RouteKind::multipath);
+  route.next_hop_count = 2;
+  route.next_hops[0] = {.gateway = *parse_address("192.0.2.2"), .weight = 1, .unresolved = 1};
+  route.next_hops[1] = {.gateway = *parse_address("192.0.2.3"), .weight = 5};
+  EXPECT_EQ(routes_text({&route, 1}, {}),
+            "PREFIX         KIND       GATEWAY                              PORT  ORIGIN      STATE\n"
+            "10.244.0.0/24  multipath  192.0.2.2 (unresolved), 192.0.2.3*5  -     configured  ok\n");
+  const Json json = route_json(route, {});
+  EXPECT_EQ(json["next_hops"][0]["unresolved"], true);
+  EXPECT_EQ(json["next_hops"][1]["weight"], 5);
 }
 
 TEST(CtlConnView, ShowsEveryEndAndWhoseItIs) {
