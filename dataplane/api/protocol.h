@@ -113,6 +113,7 @@ enum class PortKind : uint8_t { none = 0, kernel = 1, memif = 2, vhost_user = 3,
 
 inline constexpr uint32_t kPortTrusted = 1;      // no source checks (host, trusted uplinks)
 inline constexpr uint32_t kPortUnsealed = 2;     // memif: takes regions that are not sealed; vhost-user: memory on hugetlbfs
+inline constexpr uint32_t kPortKernelHears = 4;  // reported of uplinks: the node's kernel gets their frames too
 inline constexpr size_t kMaxPortAddresses = 8;
 
 // The dataplane's side of a memif: a server lends nothing and takes the pod's memory, a

@@ -80,6 +80,7 @@ namespace weir::dataplane {
   X(tx_port_down, "destination port has no peer")                                            \
   X(tx_ring_full, "destination's ring is full: its reader is too slow")                      \
   X(tx_too_long, "frame longer than the destination's buffers")                              \
+  X(tx_kernel_has_it, "frame of an uplink whose interface the kernel keeps: it got it itself") \
   X(tx_kernel_refused, "kernel refused the frame")                                           \
   X(tx_segmentation, "segmentation request that is malformed or not possible")               \
   X(tx_handoff_full, "queue to the worker that owns the destination is full")                \

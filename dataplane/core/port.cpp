@@ -43,6 +43,7 @@ PortInfo make_port_info(const api::PortConfig& config) {
   info.key = config.key;
   info.kind = config.kind;
   info.trusted = (config.flags & api::kPortTrusted) != 0;
+  info.kernel_hears = (config.flags & api::kPortKernelHears) != 0;
   info.mtu = config.mtu;
   info.mac = config.mac;
   info.gateway4 = config.gateway4;

@@ -21,6 +21,7 @@ struct PortInfo {
   uint64_t key = 0;
   api::PortKind kind = api::PortKind::none;
   bool trusted = false;  // source checks do not apply
+  bool kernel_hears = false;  // an uplink's: the node's kernel gets the same frames
   uint16_t mtu = 1500;   // L3 bytes
   MacAddress mac;        // of the peer; an uplink's own
   IpAddress gateway4;

@@ -6,7 +6,7 @@
 
 #include "dataplane/api/masquerade.h"
 #include "dataplane/core/tsc.h"
-#include "dataplane/ports/kernel/tap_port.h"
+#include "dataplane/ports/kernel/host_port.h"
 
 namespace weir::dataplane {
 
@@ -124,6 +124,7 @@ Result<std::unique_ptr<Port>> Dataplane::make_port(const api::PortConfig& config
     if (!port) return port.error();
     return std::unique_ptr<Port>(*std::move(port));
   }
+  if (config.kind == api::PortKind::host) return HostPort::make(std::move(tap), ports_.slots());
   if (config.kind != api::PortKind::memif) return TapPort::make(std::move(tap));
   auto port = memif_->make_port(config, [&worker] { worker.wake(); });
   if (!port) return port.error();

@@ -45,7 +45,7 @@ api::PortConfig port_config(const api::UplinkConfig& config, const uplink::Uplin
   return {.key = config.key,
           .kind = api::PortKind::uplink,
           .mtu = port.mtu(),
-          .flags = api::kPortTrusted,
+          .flags = api::kPortTrusted | (port.kernel_hears() ? api::kPortKernelHears : 0),
           .mac = port.mac(),
           .name = config.name,
           .gateway4 = config.address4,

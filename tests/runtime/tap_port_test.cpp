@@ -1,5 +1,5 @@
 // The kernel port against a real tap device in a network namespace of its own.
-#include "dataplane/ports/kernel/tap_port.h"
+#include "dataplane/ports/kernel/host_port.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -117,6 +117,26 @@ TEST_F(TapPortTest, SendsHeadAndBodyAsOneFrame) {
   ASSERT_EQ(poll(&wait, 1, 10000), 1);
   std::string received(4000, 0);
   EXPECT_EQ(recv(socket_.get(), received.data(), received.size(), 0), 3000);
+}
+
+TEST_F(TapPortTest, TheKernelGetsNothingTwice) {
+  PortInfo uplink{.kernel_hears = true};
+  PortInfo pod;
+  std::array<PortSlot, 2> slots;
+  slots[0].info = &uplink;
+  slots[1].info = &pod;
+  port_ = *HostPort::make(api::Fd(dup(device_.get())), slots.data());
+  send_datagram(10);
+  ASSERT_NE(receive(), nullptr);
+  Packet served = packet_;
+  served.translated = true;
+  Packet pods = packet_;
+  pods.in_port = 1;
+  std::array<Packet*, 3> frames{&packet_, &served, &pods};
+  std::array<Drop, 3> drops;
+  drops.fill(Drop::count);
+  EXPECT_EQ(port_->tx(frames, drops.data()), 2);
+  EXPECT_EQ(drops, (std::array{Drop::tx_kernel_has_it, Drop::count, Drop::count}));
 }
 
 TEST_F(TapPortTest, NamesWhyTheKernelDidNotTakeAFrame) {

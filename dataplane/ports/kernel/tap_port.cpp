@@ -59,9 +59,9 @@ bool write_frame(int fd, const Packet& packet) noexcept {
 
 }  // namespace
 
-Result<std::unique_ptr<Port>> TapPort::make(api::Fd tap) {
+Status TapPort::prepare(int tap) {
   ifreq request{};
-  if (ioctl(tap.get(), TUNGETIFF, &request) != 0) {
+  if (ioctl(tap, TUNGETIFF, &request) != 0) {
     return {ErrorCode::invalid_argument, "the descriptor given for this port is no attached tap device"};
   }
   constexpr int kNeeded = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
@@ -70,14 +70,19 @@ Result<std::unique_ptr<Port>> TapPort::make(api::Fd tap) {
   }
   int header_size = sizeof(VirtioHeader);
   constexpr unsigned long kOffloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
-  if (ioctl(tap.get(), TUNSETVNETHDRSZ, &header_size) != 0 ||
-      ioctl(tap.get(), TUNSETOFFLOAD, kOffloads) != 0) {
+  if (ioctl(tap, TUNSETVNETHDRSZ, &header_size) != 0 ||
+      ioctl(tap, TUNSETOFFLOAD, kOffloads) != 0) {
     return errno_error("the kernel refuses checksum and segmentation offload on a tap device", errno);
   }
-  const int flags = fcntl(tap.get(), F_GETFL);
-  if (flags < 0 || fcntl(tap.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
+  const int flags = fcntl(tap, F_GETFL);
+  if (flags < 0 || fcntl(tap, F_SETFL, flags | O_NONBLOCK) != 0) {
     return errno_error("cannot make a tap device non-blocking", errno);
   }
+  return {};
+}
+
+Result<std::unique_ptr<Port>> TapPort::make(api::Fd tap) {
+  if (const Status usable = prepare(tap.get()); !usable) return usable.error();
   return std::unique_ptr<Port>(new TapPort(std::move(tap)));
 }
 

@@ -11,7 +11,7 @@
 
 namespace weir::dataplane {
 
-class TapPort final : public Port {
+class TapPort : public Port {
  public:
   // Takes a tap descriptor. It must be IFF_TAP | IFF_NO_PI | IFF_VNET_HDR and
   // attached to a device; else ErrorCode::invalid_argument.
@@ -26,8 +26,12 @@ class TapPort final : public Port {
   int poll_fd() const noexcept override { return tap_.get(); }
   void state(api::PortState& state) const override;
 
- private:
+ protected:
   explicit TapPort(api::Fd tap) : tap_(std::move(tap)) {}
+  // What make() checks and sets on the descriptor.
+  static Status prepare(int tap);
+
+ private:
   api::Fd tap_;
 };
 

@@ -32,6 +32,7 @@ class Device {
   uint16_t tx_queues() const noexcept { return tx_queues_; }
   uint16_t mtu() const noexcept { return mtu_; }
   const MacAddress& mac() const noexcept { return mac_; }
+  bool is_kernels() const noexcept { return kernel_index_ != 0; }  // works on a kernel interface
   // Whether the device can send now: its link, for a kernel interface that interface's.
   bool link_up() const;
   void state(api::UplinkState& state) const;

@@ -34,6 +34,7 @@ class UplinkPort final : public Port {
 
   uint16_t mtu() const noexcept { return device_->mtu(); }
   const MacAddress& mac() const noexcept { return device_->mac(); }
+  bool kernel_hears() const noexcept { return device_->is_kernels(); }
   // Called when the port is unpublished; the main thread's.
   void on_close(std::function<void()> call) { on_close_ = std::move(call); }
   // Main thread: looks at the link. True when it went up or down since.
