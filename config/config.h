@@ -53,9 +53,20 @@ struct UplinkConfig {
   bool default_route = false;  // a kernel interface with the node's default route may be used
 };
 
+struct NextHopConfig {
+  IpAddress address;    // of the prefix's family
+  uint16_t weight = 1;  // its share of flows beside the others', 1..256
+};
+
 struct RouteConfig {
   IpPrefix prefix;
-  IpAddress via;  // next hop, of the prefix's family
+  std::vector<NextHopConfig> via;  // 1 to 8, each another
+};
+
+// Routes of the kernel that become the dataplane's: those of a routing daemon.
+struct KernelRoutesConfig {
+  uint32_t table = 254;            // the main one
+  std::vector<uint8_t> protocols;  // RTPROT_*, who put a route there; empty = none is taken
 };
 
 struct NetworkConfig {
@@ -73,6 +84,7 @@ struct NetworkConfig {
   gid_t socket_gid = 0;  // of socket_group
   std::vector<UplinkConfig> uplinks;
   std::vector<RouteConfig> routes;  // to other nodes; disjoint prefixes
+  KernelRoutesConfig kernel_routes;
 };
 
 // How the cluster's objects name this node.

@@ -437,6 +437,7 @@ constexpr std::array kSettings{
     Setting{"network", "socket_group", parse_socket_group},
     Setting{"network", "uplinks", parse_uplinks},
     Setting{"network", "routes", parse_routes},
+    Setting{"network", "kernel_routes", parse_kernel_routes},
     Setting{"node", "name", parse_node_name},
     Setting{"node", "zone", parse_node_zone},
     Setting{"services", "directory", parse_directory},

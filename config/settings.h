@@ -33,6 +33,7 @@ Status read_string(const Json& value, const std::string& path, const std::string
 
 Status parse_uplinks(const Json& value, const std::string& path, Config& config);
 Status parse_routes(const Json& value, const std::string& path, Config& config);
+Status parse_kernel_routes(const Json& value, const std::string& path, Config& config);
 
 // An error of code config: "<path> <complaint>".
 Status complain(const std::string& path, const std::string& complaint);

@@ -13,6 +13,8 @@ constexpr size_t kMaxName = 63;
 constexpr size_t kMaxDevargs = 127;
 constexpr size_t kMaxUplinks = 32;  // devices that Debian's DPDK has room for
 constexpr uint64_t kMaxQueues = 64;
+constexpr size_t kMaxNextHops = 8;  // the dataplane's
+constexpr uint64_t kMaxWeight = 256;
 
 using Read = Status (*)(const Json& value, const std::string& path, UplinkConfig& uplink);
 
@@ -120,13 +122,35 @@ Status parse_uplinks(const Json& value, const std::string& path, Config& config)
 
 namespace {
 
+// "192.0.2.2", or {"address": "192.0.2.2", "weight": 2}.
 Status read_next_hop(const Json& value, const std::string& path, RouteConfig& route) {
-  const std::string wanted = "an address of the prefix's family, for example \"192.0.2.2\"";
+  const std::string wanted = R"(an address such as "192.0.2.2", or an object such as {"address": "192.0.2.2", "weight": 2})";
+  NextHopConfig hop;
   std::string text;
-  if (Status s = read_string(value, path, wanted, text); !s) return s;
+  const bool plain = value.is_string();
+  if (!plain && (!value.is_object() || value.size() != 2 || !value.contains("address") || !value.contains("weight"))) {
+    return wrong(path, value, wanted);
+  }
+  if (Status s = read_string(plain ? value : value["address"], path, wanted, text); !s) return s;
+  uint64_t weight = 1;
+  if (!plain) {
+    if (Status s = read_number(value["weight"], path + ".weight", 1, kMaxWeight, weight); !s) return s;
+  }
   const auto address = parse_address(text);
   if (!address) return wrong(path, value, wanted);
-  route.via = *address;
+  if (std::ranges::find(route.via, *address, &NextHopConfig::address) != route.via.end()) {
+    return complain(path, "is " + text + " again; give it a weight to have more flows there");
+  }
+  route.via.push_back({*address, static_cast<uint16_t>(weight)});
+  return {};
+}
+
+Status read_via(const Json& value, const std::string& path, RouteConfig& route) {
+  if (!value.is_array()) return read_next_hop(value, path, route);
+  if (value.empty() || value.size() > kMaxNextHops) return wrong(path, value, "a next hop or a list of 1 to 8");
+  for (size_t i = 0; i < value.size(); ++i) {
+    if (Status s = read_next_hop(value[i], element(path, i), route); !s) return s;
+  }
   return {};
 }
 
@@ -145,14 +169,15 @@ Status read_route(const Json& value, const std::string& path, RouteConfig& route
   if (!value.is_object()) return wrong(path, value, wanted);
   for (const auto& [name, item] : value.items()) {
     if (name == "via") {
-      if (Status s = read_next_hop(item, path + ".via", route); !s) return s;
+      if (Status s = read_via(item, path + ".via", route); !s) return s;
     } else if (name == "prefix") {
       if (Status s = read_route_prefix(item, path + ".prefix", route); !s) return s;
     } else {
       return complain(path + "." + name, "is not a known key; use prefix and via");
     }
   }
-  if (route.prefix.address.is_none() || route.via.family != route.prefix.address.family) return wrong(path, value, wanted);
+  const auto same_family = [&](const NextHopConfig& hop) { return hop.address.family == route.prefix.address.family; };
+  if (route.via.empty() || !std::ranges::all_of(route.via, same_family)) return wrong(path, value, wanted);
   return {};
 }
 

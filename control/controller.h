@@ -13,6 +13,7 @@
 #include "control/loop/key_lock.h"
 #include "control/netns/host_link.h"
 #include "control/netns/namespace.h"
+#include "control/routes/kernel_routes.h"
 #include "control/services/catalog.h"
 #include "control/services/service_sync.h"
 #include "control/store/store.h"
@@ -47,6 +48,7 @@ struct Controller {
   DataplaneSession& dataplane;
   ServiceCatalog& services;
   ServiceSync& service_sync;
+  KernelRoutes& kernel_routes;
   HostPort host;
   // Ports that an ADD in flight has set already: a replay must name them too.
   std::set<uint64_t> live;

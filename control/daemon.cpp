@@ -49,7 +49,8 @@ Daemon::Daemon(config::Config config, Paths paths)
       paths_(std::move(paths)),
       pool_(loop_, kBlockingThreads),
       delegates_(loop_, kBlockingThreads),
-      locks_(loop_) {}
+      locks_(loop_),
+      kernel_routes_(config_.network) {}
 
 Daemon::~Daemon() {
   metrics_.reset();  // its threads ask the loop and the session
@@ -97,8 +98,11 @@ Status Daemon::prepare() {
                                    *dataplane_,
                                    services_,
                                    *service_sync_,
+                                   kernel_routes_,
                                    {},
                                    {}});
+  kernel_route_sync_ = std::make_unique<KernelRouteSync>(loop_, *controller_);
+  if (const Status followed = kernel_route_sync_->start(); !followed) return followed;
   prepare_services();
   server_ = std::make_unique<FrameServer>(loop_, *std::move(listener), [this](std::string body) {
     return dispatch(*controller_, std::move(body));
@@ -162,14 +166,14 @@ Task<> Daemon::expire_registrations() {
 
 void Daemon::on_replayed(const ReplayReport& report) {
   spdlog::info("dataplane: replay {} set {} ports and {} routes, swept {} and {}",
-               report.generation, report.ports, report.routes, report.ports_swept,
+               report.generation, report.ports, report.routes.applied, report.ports_swept,
                report.routes_swept);
   spdlog::info("dataplane: replay {} set {} frontends and {} groups", report.generation,
                report.services.frontends, report.services.groups);
   for (const ReplayReport::Failure& failure : report.failed_ports) {
     spdlog::warn("dataplane: port {}: {}", failure.port_key, failure.error.text);
   }
-  for (const Error& error : report.failed_routes) spdlog::warn("dataplane: route {}", error.text);
+  for (const Error& error : report.routes.failed) spdlog::warn("dataplane: route {}", error.text);
   service_sync_->replayed(report.services.failed);
   keep_kernel_from_forwarding(config_.network);
   services_sent();            // the plan may have held changes that no flush sent
@@ -257,6 +261,7 @@ Task<> Daemon::finish() {
   server_->stop();
   if (housekeeping_) housekeeping_->cancel();
   service_sync_->stop();
+  kernel_route_sync_->stop();
   registration_.reset();
   health_checks_.reset();
   if (expiry_) expiry_->cancel();

@@ -6,6 +6,7 @@
 
 #include "control/controller.h"
 #include "control/metrics/metrics.h"
+#include "control/routes/kernel_route_sync.h"
 #include "control/server/frame_server.h"
 #include "control/services/health_check.h"
 #include "control/services/host_services.h"
@@ -58,7 +59,9 @@ class Daemon {
   ServiceCatalog services_;
   uint64_t shape_seen_ = 0;  // of services_, by the node's own part
   std::unique_ptr<ServiceSync> service_sync_;
+  KernelRoutes kernel_routes_;
   std::unique_ptr<Controller> controller_;
+  std::unique_ptr<KernelRouteSync> kernel_route_sync_;
   std::unique_ptr<HostServices> host_services_;
   std::unique_ptr<HealthChecks> health_checks_;
   std::unique_ptr<Registry> registry_;

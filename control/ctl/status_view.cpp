@@ -70,6 +70,18 @@ std::string session_text(const Json& dataplane) {
   return "not connected: " + cell_of(member(dataplane, "reason"));
 }
 
+std::string kernel_routes_text(const Json& routes) {
+  if (member(routes, "followed") != true) return "not followed";
+  std::string text = cell_of(member(routes, "routes")) + " followed";
+  for (const auto& [reason, count] : member(routes, "ignored").items()) {
+    text += ", " + cell_of(count) + " of them ignored: " + printable(reason);
+  }
+  if (const Json& refused = member(routes, "refused_changes"); refused != 0) {
+    text += ", " + cell_of(refused) + " changes refused";
+  }
+  return text;
+}
+
 std::string pool_text(const Json& pool) {
   return cell_of(member(pool, "used")) + " of " + cell_of(member(pool, "size")) + " used in " +
          cell_of(member(pool, "ranges"));
@@ -78,7 +90,7 @@ std::string pool_text(const Json& pool) {
 // The members that have no line of their own come last, as they are.
 std::string control_text(const Json& answer) {
   constexpr std::array kOwnLine{"version",     "pid",       "uptime_s", "network",
-                                "attachments", "dataplane", "pools"};
+                                "attachments", "dataplane", "pools", "kernel_routes"};
   Fields fields;
   fields.add("  state", "running");
   for (const char* key : {"version", "pid"}) {
@@ -92,6 +104,7 @@ std::string control_text(const Json& answer) {
     fields.add(std::string("  ") + key, cell_of(member(answer, key)));
   }
   if (answer.contains("dataplane")) fields.add("  dataplane", session_text(answer["dataplane"]));
+  if (answer.contains("kernel_routes")) fields.add("  kernel routes", kernel_routes_text(answer["kernel_routes"]));
   const Json& pools = member(answer, "pools");
   for (const Json& pool : pools) fields.add("  addresses", pool_text(pool));
   for (const auto& [key, value] : answer.items()) {

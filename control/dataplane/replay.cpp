@@ -30,22 +30,24 @@ Status replay_uplinks(api::Client& client, const ReplayPlan& plan, ReplayReport&
   return {};
 }
 
+using RouteCall = Status (api::Client::*)(std::span<const api::Route>);
+
 // All in a few messages; one by one only where one is refused, to find which.
-Status replay_routes(api::Client& client, const ReplayPlan& plan, ReplayReport& report) {
-  const Status all = client.route_set(plan.routes);
-  if (all) {
-    report.routes = plan.routes.size();
+Status send_each(api::Client& client, RouteCall call, std::span<const api::Route> routes,
+                 RouteReport& report) {
+  if ((client.*call)(routes)) {
+    report.applied += routes.size();
     return {};
   }
-  for (const api::Route& route : plan.routes) {
-    const Status set = client.route_set(std::span(&route, 1));
-    if (set) {
-      ++report.routes;
+  for (size_t i = 0; i < routes.size(); ++i) {
+    const Status sent = (client.*call)(routes.subspan(i, 1));
+    if (sent) {
+      ++report.applied;
       continue;
     }
-    if (is_broken(set.error(), client)) return set;
-    report.failed_routes.push_back(
-        {set.error().code, to_string(route.prefix) + ": " + set.error().text});
+    if (is_broken(sent.error(), client)) return sent;
+    report.failed.push_back(
+        {sent.error().code, to_string(routes[i].prefix) + ": " + sent.error().text});
   }
   return {};
 }
@@ -74,13 +76,24 @@ Result<api::PortState> set_port(api::Client& client, const ReplayPort& port) {
   return set;
 }
 
+Result<RouteReport> send_routes(api::Client& client, std::span<const api::Route> set,
+                                std::span<const api::Route> gone) {
+  RouteReport report;
+  Status sent = send_each(client, &api::Client::route_set, set, report);
+  if (sent) sent = send_each(client, &api::Client::route_delete, gone, report);
+  if (!sent) return sent.error();
+  return report;
+}
+
 Result<ReplayReport> replay(api::Client& client, const ReplayPlan& plan) {
   ReplayReport report{.generation = plan.generation};
   const Result<api::Replay> begun = client.replay_begin(plan.generation);
   if (!begun) return begun.error();
   if (const Status uplinks = replay_uplinks(client, plan, report); !uplinks) return uplinks.error();
   if (const Status ports = replay_ports(client, plan, report); !ports) return ports.error();
-  if (const Status routes = replay_routes(client, plan, report); !routes) return routes.error();
+  Result<RouteReport> routes = send_routes(client, plan.routes, {});
+  if (!routes) return routes.error();
+  report.routes = *std::move(routes);
   Result<ServiceReport> services = send_services(client, plan.services);
   if (!services) return services.error();
   report.services = *std::move(services);

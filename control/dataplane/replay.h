@@ -28,24 +28,32 @@ struct ReplayPlan {
   ServicePlan services;
 };
 
+struct RouteReport {
+  size_t applied = 0;
+  std::vector<Error> failed;  // one that is refused does not stop the rest
+};
+
 struct ReplayReport {
   struct Failure {
     uint64_t port_key = 0;
     Error error;
   };
   uint64_t generation = 0;
-  size_t ports = 0;   // set
-  size_t routes = 0;  // set
+  size_t ports = 0;  // set
   uint32_t ports_swept = 0;
   uint32_t routes_swept = 0;
   std::vector<Failure> failed_ports;
-  std::vector<Error> failed_routes;
+  RouteReport routes;
   ServiceReport services;
 };
 
 // Sets one port: first without a tap, so that a dataplane that has the port keeps its
 // own, then with the tap opened anew.
 Result<api::PortState> set_port(api::Client& client, const ReplayPort& port);
+
+// An error here means that the connection is of no use any more.
+Result<RouteReport> send_routes(api::Client& client, std::span<const api::Route> set,
+                                std::span<const api::Route> gone);
 
 // The whole plan. A port or a route that is refused does not stop the rest; an error
 // here means that the connection is of no use any more.

@@ -104,6 +104,19 @@ Result<cni::Json> pools_json(Controller& controller) {
   return pools;
 }
 
+cni::Json kernel_routes_json(const KernelRoutes& routes) {
+  cni::Json ignored = cni::Json::object();
+  const auto counts = routes.ignored();
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] == 0) continue;
+    ignored[std::string(KernelRoutes::to_string(static_cast<KernelRoutes::Ignored>(i)))] = counts[i];
+  }
+  return {{"followed", routes.enabled()},
+          {"routes", routes.size()},
+          {"ignored", std::move(ignored)},
+          {"refused_changes", routes.refused()}};
+}
+
 }  // namespace
 
 cni::Outcome<cni::Json> list_pods(Controller& controller) {
@@ -152,6 +165,7 @@ cni::Outcome<cni::Json> show_status(Controller& controller) {
                      {"pid", dataplane.pid},
                      {"instance", dataplane.instance},
                      {"generation", dataplane.generation}}},
+                   {"kernel_routes", kernel_routes_json(controller.kernel_routes)},
                    {"pools", *pools}};
 }
 

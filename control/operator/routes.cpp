@@ -3,13 +3,11 @@
 
 #include "control/cni/cni_error.h"
 #include "control/operator/methods.h"
-#include "control/reconcile/desired_state.h"
+#include "control/reconcile/routes.h"
 
 namespace weir::control {
 
 namespace {
-
-constexpr char kRouteLock[] = "routes";
 
 cni::Error wrong(std::string what) {
   return {cni::Code::invalid_config, std::move(what), "see 'weirctl route add --help'"};
@@ -72,11 +70,6 @@ cni::Json route_json(const StoredRoute& route) {
 
 cni::Json prefix_json(const IpPrefix& prefix) { return {{"prefix", to_string(prefix)}}; }
 
-// What the dataplane has for the prefix when the operator's route is not there.
-std::optional<api::Route> built_in(const Controller& controller, const IpPrefix& prefix) {
-  return prefix.length == 0 ? default_route(controller, prefix.address.family) : std::nullopt;
-}
-
 Task<Status> apply(Controller& controller, std::optional<api::Route> route, IpPrefix prefix) {
   const auto ask = [route, prefix](api::Client& client) {
     if (route) return client.route_set(std::span(&*route, 1));
@@ -106,7 +99,7 @@ Task<cni::Outcome<cni::Json>> add_route(Controller& controller, cni::Json params
   const Status stored = controller.store.set_route(*route);
   if (stored) co_return route_json(*route);
   const auto old =
-      *before ? std::optional(api_route(**before)) : built_in(controller, route->prefix);
+      *before ? std::optional(api_route(**before)) : route_beneath(controller, route->prefix);
   const Status restored = co_await apply(controller, old, route->prefix);
   static_cast<void>(restored);  // without a connection the next replay does it
   co_return cni_error(stored.error(), "the route cannot be kept");
@@ -123,7 +116,7 @@ Task<cni::Outcome<cni::Json>> delete_route(Controller& controller, cni::Json par
                          "no route to " + to_string(*prefix) + " was configured",
                          "'weirctl route list' shows which were"};
   }
-  const Status applied = co_await apply(controller, built_in(controller, *prefix), *prefix);
+  const Status applied = co_await apply(controller, route_beneath(controller, *prefix), *prefix);
   // A dataplane that is away has its routes swept by the next replay.
   if (!applied && applied.error().code != ErrorCode::unavailable) {
     co_return cni_error(applied.error(), "the dataplane did not remove the route");

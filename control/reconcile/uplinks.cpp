@@ -6,6 +6,7 @@
 
 #include "control/netns/netlink.h"
 #include "control/netns/sysctl.h"
+#include "control/routes/route_via.h"
 #include "dataplane/api/codec.h"
 
 namespace weir::control {
@@ -96,7 +97,9 @@ void keep_kernel_from_forwarding(const config::NetworkConfig& network) {
 }
 
 api::Route configured_route(const config::RouteConfig& route) {
-  return {.prefix = route.prefix, .kind = api::RouteKind::gateway, .gateway = route.via};
+  std::vector<api::NextHop> hops;
+  for (const config::NextHopConfig& hop : route.via) hops.push_back({.gateway = hop.address, .weight = hop.weight});
+  return route_via(route.prefix, hops);
 }
 
 }  // namespace weir::control

@@ -20,6 +20,8 @@ GOOD = [
     {"network": {"mtu": 9000, "pod_cidrs": ["10.0.0.0/16"]}},
     {"network": {"uplinks": [{"name": "u", "devargs": "net_null0", "addresses": ["192.0.2.1/24"], "mtu": 1500}]}},
     {"network": {"routes": [{"prefix": "10.244.1.0/24", "via": "192.0.2.2"}]}},
+    {"network": {"routes": [{"prefix": "::/0", "via": ["fd00::1", {"address": "fd00::2", "weight": 2}]}]}},
+    {"network": {"kernel_routes": {"table": 100, "protocols": ["bird", 99]}}},
 ]
 BAD = [
     [],
@@ -34,6 +36,8 @@ BAD = [
     {"network": {"uplinks": [{"name": "u", "devargs": "net_null0"}]}},
     {"network": {"uplinks": [{"name": "u", "devargs": "net_null0", "addresses": ["192.0.2.1"]}]}},
     {"network": {"routes": [{"prefix": "10.244.1.0/24"}]}},
+    {"network": {"routes": [{"prefix": "::/0", "via": []}]}},
+    {"network": {"kernel_routes": {"protocols": ["kernel"]}}},
     {"dataplane": {"workers": []}},
     {"dataplane": {"workers": [0, 0]}},
     {"dataplane": {"hugepages": "yes"}},

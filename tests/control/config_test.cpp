@@ -141,6 +141,15 @@ const Bad kBad[] = {
      "network.routes[0].prefix must be a prefix"},
     {"RouteTwice", R"({"network": {"routes": [{"prefix": "::/0", "via": "fd00::1"}, {"prefix": "::/0", "via": "fd00::2"}]}})",
      "has the prefix ::/0 again"},
+    {"KernelProtocol", R"({"network": {"kernel_routes": {"protocols": ["kernel"]}}})",
+     "network.kernel_routes.protocols[0] must be babel, bgp, bird"},
+    {"KernelTable", R"({"network": {"kernel_routes": {"table": 0}}})", "network.kernel_routes.table must be"},
+    {"KernelRoutesKey", R"({"network": {"kernel_routes": {"proto": 1}}})",
+     "network.kernel_routes.proto is not a known key; use table and protocols"},
+    {"NextHopTwice", R"({"network": {"routes": [{"prefix": "::/0", "via": ["fd00::1", "fd00::1"]}]}})",
+     "network.routes[0].via[1] is fd00::1 again"},
+    {"NextHopWeight", R"({"network": {"routes": [{"prefix": "::/0", "via": {"address": "fd00::1", "weight": 0}}]}})",
+     "network.routes[0].via.weight must be a whole number from 1 to 256"},
     {"NodeName", R"({"node": {"name": "a b"}})", "node.name must be this node's name"},
     {"NodeZone", R"({"node": {"zone": 1}})", "node.zone must be a zone"},
     {"DirectoryRelative", R"({"services": {"directory": "a"}})", "an absolute path"},
@@ -172,7 +181,8 @@ TEST(Config, EveryKeyIsRead) {
                 "host_interface": "w", "socket_mode": "600", "socket_owner": "65534", "socket_group": "0",
                 "uplinks": [{"name": "u", "devargs": "net_null0", "addresses": ["2001:db8::1/64", "192.0.2.1/24"],
                              "mtu": 9000, "queues": 2, "default_route": true}],
-                "routes": [{"prefix": "10.1.0.0/16", "via": "192.0.2.2"}]},
+                "routes": [{"prefix": "10.1.0.0/16", "via": ["192.0.2.2", {"address": "192.0.2.3", "weight": 3}]}],
+                "kernel_routes": {"table": 7, "protocols": ["bird", 99]}},
     "node": {"name": "n1", "zone": "z1"},
     "services": {"directory": "/d", "registration": "[::1]:2", "cluster_cidrs": ["10.0.0.0/8"]}})",
                             "x", {.check_cores = false});
@@ -207,7 +217,12 @@ TEST(Config, EveryKeyIsRead) {
   EXPECT_TRUE(uplink.default_route);
   ASSERT_EQ(config->network.routes.size(), 1U);
   EXPECT_EQ(to_string(config->network.routes[0].prefix), "10.1.0.0/16");
-  EXPECT_EQ(to_string(config->network.routes[0].via), "192.0.2.2");
+  ASSERT_EQ(config->network.routes[0].via.size(), 2U);
+  EXPECT_EQ(to_string(config->network.routes[0].via[0].address), "192.0.2.2");
+  EXPECT_EQ(config->network.routes[0].via[0].weight, 1);
+  EXPECT_EQ(config->network.routes[0].via[1].weight, 3);
+  EXPECT_EQ(config->network.kernel_routes.table, 7U);
+  EXPECT_EQ(config->network.kernel_routes.protocols, (std::vector<uint8_t>{12, 99}));
   EXPECT_EQ(config->node.name, "n1");
   EXPECT_EQ(config->node.zone, "z1");
   EXPECT_EQ(config->services.directory, "/d");

@@ -169,7 +169,7 @@ TEST_F(SessionTest, ARefusedRouteDoesNotStopTheReplay) {
   });
   start();
   ASSERT_TRUE(fake_->wait([&] { return reports_ == 1; }));
-  EXPECT_EQ(loop_.run([&] { return report_.failed_routes.size(); }), 1U);
+  EXPECT_EQ(loop_.run([&] { return report_.routes.failed.size(); }), 1U);
   EXPECT_EQ(fake_->routes().size(), 1U);
 }
 
