@@ -125,7 +125,6 @@ namespace {
 // "192.0.2.2", or {"address": "192.0.2.2", "weight": 2}.
 Status read_next_hop(const Json& value, const std::string& path, RouteConfig& route) {
   const std::string wanted = R"(an address such as "192.0.2.2", or an object such as {"address": "192.0.2.2", "weight": 2})";
-  NextHopConfig hop;
   std::string text;
   const bool plain = value.is_string();
   if (!plain && (!value.is_object() || value.size() != 2 || !value.contains("address") || !value.contains("weight"))) {
