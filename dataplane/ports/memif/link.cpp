@@ -74,7 +74,7 @@ class FrameReader {
         ++next_;
       }
       const uint32_t part = std::min(length, here_);
-      std::memcpy(to, data_, part);
+      copy_body(to, data_, part);
       to += part;
       data_ += part;
       here_ -= part;

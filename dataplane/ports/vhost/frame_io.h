@@ -123,7 +123,7 @@ class FrameSource {
     while (length > 0) {
       if (here_ == 0) next();
       const uint32_t part = std::min(length, here_);
-      std::memcpy(to, data_, part);
+      copy_body(to, data_, part);
       to += part;
       data_ += part;
       here_ -= part;
