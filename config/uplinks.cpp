@@ -4,6 +4,7 @@
 #include <set>
 
 #include "config/settings.h"
+#include "dataplane/api/protocol.h"
 
 namespace weir::config {
 
@@ -13,7 +14,6 @@ constexpr size_t kMaxName = 63;
 constexpr size_t kMaxDevargs = 127;
 constexpr size_t kMaxUplinks = 32;  // devices that Debian's DPDK has room for
 constexpr uint64_t kMaxQueues = 64;
-constexpr size_t kMaxNextHops = 8;  // the dataplane's
 constexpr uint64_t kMaxWeight = 256;
 
 using Read = Status (*)(const Json& value, const std::string& path, UplinkConfig& uplink);
@@ -146,7 +146,7 @@ Status read_next_hop(const Json& value, const std::string& path, RouteConfig& ro
 
 Status read_via(const Json& value, const std::string& path, RouteConfig& route) {
   if (!value.is_array()) return read_next_hop(value, path, route);
-  if (value.empty() || value.size() > kMaxNextHops) return wrong(path, value, "a next hop or a list of 1 to 8");
+  if (value.empty() || value.size() > api::kMaxNextHops) return wrong(path, value, "a next hop or a list of 1 to 8");
   for (size_t i = 0; i < value.size(); ++i) {
     if (Status s = read_next_hop(value[i], element(path, i), route); !s) return s;
   }

@@ -4,7 +4,7 @@ import pytest
 from lab.node import node_config
 from lab.packets import ICMP, IP, ICMPv6EchoRequest, IPv6, PacketSocket
 from lab.run import wait_for
-from lab.services import Datagrams, Outside, Server, apply, ask, compact
+from lab.services import Datagrams, Outside, Server, apply, ask, compact, outlives_control
 
 # The host outside by another address, which is of the list.
 KEPT = {4: "198.18.5.5", 6: "2001:db8:5::5"}
@@ -90,12 +90,7 @@ def test_the_rules_stay_when_control_comes_back(site):
     before = site.node.run("nft", "list", "table", "inet", "weir").stdout
     flow = Datagrams(site.client.netns, Outside.ADDRESS[4], 8080)
     try:
-        answer = flow.ask()
-        site.node.kill("control")
-        assert flow.ask() == answer
-        site.node.up()
-        wait_for(lambda: site.node.ctl("status")["dataplane"]["generation"] != 0, 15, "a replay")
-        assert flow.ask() == answer
+        outlives_control(site.node, flow)
         assert site.node.run("nft", "list", "table", "inet", "weir").stdout == before
     finally:
         flow.close()

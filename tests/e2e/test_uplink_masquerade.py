@@ -7,8 +7,8 @@ from conftest import Pods, close_node, open_node
 from lab.netns import Netns
 from lab.packets import ICMP, IP, ICMPv6EchoRequest, IPv6, PacketSocket
 from lab.pod import KernelPod
-from lab.run import run, wait_for
-from lab.services import Connection, Datagrams, Server, ask
+from lab.run import run
+from lab.services import Connection, Datagrams, Server, ask, outlives_control
 from lab.site import POD_CIDRS, UPLINK, WIRE4, WIRE6, join, uplink_config
 
 NODE = {4: WIRE4.format(1), 6: WIRE6.format(1)}
@@ -157,11 +157,6 @@ def test_trace_route_and_the_list_of_connections_show_it(site):
 def test_flows_outlive_the_control_process(site):
     flow = Datagrams(site.a.netns, HOST[4], 8080)
     try:
-        answer = flow.ask()
-        site.node.kill("control")
-        assert flow.ask() == answer
-        site.node.up()
-        wait_for(lambda: site.node.ctl("status")["dataplane"]["generation"] != 0, 15, "a replay")
-        assert flow.ask() == answer
+        outlives_control(site.node, flow)
     finally:
         flow.close()

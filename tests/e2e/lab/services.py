@@ -159,3 +159,13 @@ class Outside:
 
     def close(self):
         self.netns.delete()
+
+
+def outlives_control(node, flow):
+    """The flow's answers stay the same while weir-control is away and when it is back."""
+    answer = flow.ask()
+    node.kill("control")
+    assert flow.ask() == answer
+    node.up()
+    wait_for(lambda: node.ctl("status")["dataplane"]["generation"] != 0, 15, "a replay")
+    assert flow.ask() == answer
